@@ -1,0 +1,3 @@
+module github.com/nomad-devices/nomad-devices/core
+
+go 1.26.0

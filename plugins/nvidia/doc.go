@@ -1,0 +1,2 @@
+// Package nvidia finds NVIDIA GPUs and MIG instances for Nomad.
+package nvidia
