@@ -1,0 +1,197 @@
+// Package pci reads PCI functions from sysfs: their identity, driver, NUMA node
+// and link (Documentation/ABI/testing/sysfs-bus-pci).
+//
+// It reads none of the files that reach into a device: config, rom, resource*.
+package pci
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nomad-devices/nomad-devices/core"
+	"github.com/nomad-devices/nomad-devices/core/sysfs"
+)
+
+// Devices is the directory of all functions.
+const Devices = "/sys/bus/pci/devices"
+
+// Path returns the host path of a function's directory.
+func Path(address core.PCIAddress) string { return Devices + "/" + string(address) }
+
+// ID is what a function says about itself. The kernel read it when it found the
+// function and keeps it: it stays readable when the function fell off the bus,
+// and says nothing about its state.
+type ID struct {
+	// Vendor and Device are the numbers of the maker and the chip.
+	Vendor, Device uint16
+	// SubsystemVendor and SubsystemDevice are the numbers of the board; 0 where
+	// there are none.
+	SubsystemVendor, SubsystemDevice uint16
+	// Class holds class, subclass and interface in 24 bits: 0x030200.
+	Class uint32
+	// Revision of the chip.
+	Revision uint8
+}
+
+// String returns vendor and device as lspci writes them: "10de:2330".
+func (id ID) String() string { return fmt.Sprintf("%04x:%04x", id.Vendor, id.Device) }
+
+// BaseClass returns the upper byte of the class: 0x03 for displays, 0x12 for
+// accelerators.
+func (id ID) BaseClass() uint8 { return uint8(id.Class >> 16) }
+
+// Function is one PCI function.
+type Function struct {
+	ID
+	// Address of the function.
+	Address core.PCIAddress
+	// Driver is the name of the driver that has the function, or empty.
+	Driver string
+	// NUMANode is the node that the function is near to, or -1 if that is not
+	// known: the firmware did not say, or there is one node only.
+	NUMANode int
+	// Link is what the link runs at now, MaxLink what the function could. Idle
+	// devices slow their links down.
+	Link, MaxLink Link
+	// PhysFn is the physical function of an SR-IOV virtual function, else empty.
+	PhysFn core.PCIAddress
+}
+
+// Read returns one function. A function that is not there is an error for which
+// [sysfs.IsAbsent] is true.
+//
+// Facts that are absent or, for the NUMA node and the links, cannot be read are
+// unknown in the Function. A failure to read the ID, the driver or the physical
+// function is an error; the Function beside it holds the rest.
+func Read(fs *sysfs.FS, address core.PCIAddress) (Function, error) {
+	id, err := ReadID(fs, address)
+	if err != nil && id == (ID{}) {
+		return Function{Address: address, NUMANode: -1}, err
+	}
+	function, more := complete(fs, address, id)
+	return function, errors.Join(err, more)
+}
+
+// ReadID returns the ID of one function, under the rules of [Read].
+func ReadID(fs *sysfs.FS, address core.PCIAddress) (ID, error) {
+	dir := Path(address)
+	var errs []error
+	read := func(name string, bits int, required bool) uint32 {
+		value, err := fs.ReadHex(dir + "/" + name)
+		if err == nil && value>>bits != 0 {
+			err = fmt.Errorf("read %s/%s: %w: %#x has more than %d bits", dir, name, sysfs.ErrMalformed, value, bits)
+		}
+		if err != nil {
+			if required || !sysfs.IsAbsent(err) {
+				errs = append(errs, err)
+			}
+			return 0
+		}
+		return uint32(value)
+	}
+	id := ID{Vendor: uint16(read("vendor", 16, true)), Device: uint16(read("device", 16, true))}
+	if len(errs) > 0 {
+		return ID{}, errors.Join(errs...)
+	}
+	id.Class = read("class", 24, false)
+	id.SubsystemVendor = uint16(read("subsystem_vendor", 16, false))
+	id.SubsystemDevice = uint16(read("subsystem_device", 16, false))
+	id.Revision = uint8(read("revision", 8, false))
+	return id, errors.Join(errs...)
+}
+
+// complete reads what is not in the ID.
+func complete(fs *sysfs.FS, address core.PCIAddress, id ID) (Function, error) {
+	dir := Path(address)
+	function := Function{ID: id, Address: address, NUMANode: -1}
+	var errs []error
+	driver, err := fs.LinkName(dir + "/driver")
+	if err != nil && !sysfs.IsAbsent(err) {
+		errs = append(errs, err)
+	}
+	function.Driver = driver
+	physFn, err := fs.LinkName(dir + "/physfn")
+	if err == nil {
+		function.PhysFn, err = ParseAddress(physFn)
+	}
+	if err != nil && !sysfs.IsAbsent(err) {
+		errs = append(errs, err)
+	}
+	if node, err := fs.ReadInt(dir + "/numa_node"); err == nil && node >= 0 && node <= maxNUMANode {
+		function.NUMANode = int(node)
+	}
+	function.Link = readLink(fs, dir+"/current_link")
+	function.MaxLink = readLink(fs, dir+"/max_link")
+	return function, errors.Join(errs...)
+}
+
+// maxNUMANode is the largest node that Linux can be built for (NODES_SHIFT 10).
+const maxNUMANode = 1023
+
+func readLink(fs *sysfs.FS, prefix string) Link {
+	var link Link
+	if text, err := fs.ReadString(prefix + "_speed"); err == nil {
+		if speed, err := ParseSpeed(text); err == nil {
+			link.Speed = speed
+		}
+	}
+	if text, err := fs.ReadString(prefix + "_width"); err == nil {
+		if width, err := ParseWidth(text); err == nil {
+			link.Width = width
+		}
+	}
+	return link
+}
+
+// List returns the functions that filter accepts, sorted by address; nil accepts
+// all. The filter sees the ID alone, so that a host with hundreds of functions is
+// read quickly. A host without a PCI bus has none.
+//
+// A function that cannot be read is in the error, with its path, and the others
+// are returned beside it.
+func List(fs *sysfs.FS, filter func(ID) bool) ([]Function, error) {
+	names, err := fs.ReadDir(Devices)
+	if err != nil {
+		if sysfs.IsAbsent(err) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	var functions []Function
+	var errs []error
+	for _, name := range names {
+		address, err := ParseAddress(name)
+		if err != nil {
+			continue // not a function: the kernel puts nothing else here
+		}
+		id, err := ReadID(fs, address)
+		if sysfs.IsAbsent(err) {
+			continue // it went away while we looked
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if filter != nil && !filter(id) {
+			continue
+		}
+		function, err := complete(fs, address, id)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		functions = append(functions, function)
+	}
+	slices.SortFunc(functions, func(a, b Function) int { return Compare(a.Address, b.Address) })
+	return functions, errors.Join(errs...)
+}
+
+// Compare orders addresses by their numbers: 10000:00:00.0 comes after
+// 0000:ff:00.0.
+func Compare(a, b core.PCIAddress) int {
+	if len(a) != len(b) { // only the domain has a variable length
+		return len(a) - len(b)
+	}
+	return cmp.Compare(a, b)
+}

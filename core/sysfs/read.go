@@ -1,0 +1,85 @@
+package sysfs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// MaxFile is the most that [FS.Read] reads, in bytes. A sysfs attribute holds at
+// most one page; what is larger are tables in procfs and binary attributes.
+const MaxFile = 64 << 10
+
+// Read returns the content of a regular file of at most [MaxFile] bytes.
+func (f *FS) Read(path string) ([]byte, error) { return f.ReadLimit(path, MaxFile) }
+
+// ReadLimit returns the content of a regular file of at most limit bytes. A file
+// that holds more is an error that wraps [ErrTooLarge].
+//
+// Anything but a regular file is refused before it is opened, with an error that
+// wraps [ErrNotRegular] (and EISDIR for a directory): opening a device node or a
+// FIFO has effects.
+func (f *FS) ReadLimit(path string, limit int) ([]byte, error) {
+	return access(f, "read", path, true, func(root *os.Root, name string) ([]byte, error) {
+		info, err := root.Stat(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := regular(info); err != nil {
+			return nil, err
+		}
+		file, err := root.OpenFile(name, openFile, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close() //nolint:errcheck // nothing was written
+		// It may have been replaced since; O_NONBLOCK kept a FIFO from holding us.
+		if info, err = file.Stat(); err != nil {
+			return nil, err
+		}
+		if err := regular(info); err != nil {
+			return nil, err
+		}
+		return drain(func(p []byte) (int, error) { return rawRead(file, p) }, limit)
+	})
+}
+
+// regular returns an error unless info is that of a regular file.
+func regular(info fs.FileInfo) error {
+	switch {
+	case info.Mode().IsRegular():
+		return nil
+	case info.IsDir():
+		return fmt.Errorf("%w: %w", ErrNotRegular, syscall.EISDIR)
+	default:
+		return fmt.Errorf("%w but of mode %v", ErrNotRegular, info.Mode())
+	}
+}
+
+// drain calls read until it returns nothing more. A read that was interrupted is
+// repeated; every other error ends the matter, EAGAIN too: drivers that answer
+// it for a sensor without a value answer it for ever.
+func drain(read func([]byte) (int, error), limit int) ([]byte, error) {
+	const page = 4096 // what sysfs gives at a time
+	var data []byte
+	for {
+		if len(data) == cap(data) {
+			data = append(make([]byte, 0, 2*cap(data)+page), data...)
+		}
+		n, err := read(data[len(data):cap(data)])
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case err != nil:
+			return nil, err
+		case n <= 0:
+			return data, nil
+		}
+		data = data[:len(data)+n]
+		if len(data) > limit {
+			return nil, fmt.Errorf("%w: it holds more than %d bytes, or has no end", ErrTooLarge, limit)
+		}
+	}
+}
