@@ -1,0 +1,214 @@
+// Package tree builds the /sys, /proc and /dev of simulated machines.
+//
+// A [Tree] is what a directory shall hold; [Tree.Sync] makes it so, touching
+// only what differs: a reader of an unchanged file never misses it.
+package tree
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+type kind int
+
+const (
+	dir kind = iota
+	file
+	link
+	node
+)
+
+type entry struct {
+	kind kind
+	text string // content of a file, target of a link
+}
+
+// Tree is the wanted content of a directory. All paths are absolute below it
+// ("/sys/module/nvidia/version"). The directories above a path are made with
+// it. A path that is given twice is what it was given as last. The zero value
+// is an empty tree. It is not safe for concurrent use.
+type Tree struct {
+	entries map[string]entry
+}
+
+func (t *Tree) put(name string, e entry) {
+	if t.entries == nil {
+		t.entries = make(map[string]entry)
+	}
+	name = clean(name)
+	if name == "/" {
+		return
+	}
+	t.entries[name] = e
+	for up := path.Dir(name); up != "/"; up = path.Dir(up) {
+		if t.entries[up].kind == dir {
+			t.entries[up] = entry{kind: dir}
+		}
+	}
+}
+
+func clean(name string) string { return path.Clean("/" + name) }
+
+// Dir adds an empty directory.
+func (t *Tree) Dir(name string) { t.put(name, entry{kind: dir}) }
+
+// File adds a file. Text without a newline at its end gets one, as the files of
+// the kernel have it; empty text stays empty.
+func (t *Tree) File(name, text string) {
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	t.put(name, entry{kind: file, text: text})
+}
+
+// Link adds a symbolic link to another path of the tree. The link is relative,
+// as those of sysfs are: a reader that is confined to the tree can follow it.
+func (t *Tree) Link(name, target string) {
+	from, to := strings.Split(path.Dir(clean(name)), "/")[1:], strings.Split(clean(target), "/")[1:]
+	if from[0] == "" {
+		from = nil
+	}
+	for len(from) > 0 && len(to) > 1 && from[0] == to[0] {
+		from, to = from[1:], to[1:]
+	}
+	t.put(name, entry{kind: link, text: strings.Repeat("../", len(from)) + strings.Join(to, "/")})
+}
+
+// Node adds a device node: a character device that behaves like /dev/null when
+// the process may make one, so that a task can really open it, and else an
+// empty file.
+func (t *Tree) Node(name string) { t.put(name, entry{kind: node}) }
+
+// Sync makes root hold this tree and nothing else.
+func (t *Tree) Sync(root string) error {
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return fmt.Errorf("cannot make the simulated tree: %w", err)
+	}
+	if err := t.removeOthers(root); err != nil {
+		return fmt.Errorf("cannot clean the simulated tree: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.entries)) {
+		if err := t.entries[name].write(root, name); err != nil {
+			return fmt.Errorf("cannot write %s of the simulated tree: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// removeOthers takes away what is not in the tree, or is something else there.
+func (t *Tree) removeOthers(root string) error {
+	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || name == root {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		e, wanted := t.entries[clean(filepath.ToSlash(rel))]
+		if wanted && e.fits(d.Type()) {
+			return nil
+		}
+		if err := os.RemoveAll(name); err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	})
+}
+
+func (e entry) fits(found fs.FileMode) bool {
+	switch e.kind {
+	case dir:
+		return found.IsDir()
+	case link:
+		return found&fs.ModeSymlink != 0
+	case node:
+		return found.IsRegular() || found&fs.ModeCharDevice != 0
+	default:
+		return found.IsRegular()
+	}
+}
+
+func (e entry) write(root, name string) error {
+	at := filepath.Join(root, filepath.FromSlash(name))
+	switch e.kind {
+	case dir:
+		if err := os.Mkdir(at, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return nil
+	case link:
+		if now, err := os.Readlink(at); err == nil && now == e.text {
+			return nil
+		}
+		return replace(root, at, func(temporary string) error { return os.Symlink(e.text, temporary) })
+	case node:
+		if _, err := os.Lstat(at); err == nil {
+			return nil
+		}
+		return makeNode(at)
+	default:
+		if now, err := os.ReadFile(at); err == nil && string(now) == e.text {
+			return nil
+		}
+		return replace(root, at, func(temporary string) error { return os.WriteFile(temporary, []byte(e.text), 0o644) })
+	}
+}
+
+// replace puts a new file in the place of an old one in a single step. The
+// temporary file is outside of the tree, where nobody lists it.
+func replace(root, at string, create func(string) error) error {
+	scratch, err := os.MkdirTemp(filepath.Dir(filepath.Clean(root)), ".tree-*")
+	if err != nil {
+		return err
+	}
+	temporary := filepath.Join(scratch, "new")
+	err = create(temporary)
+	if err == nil {
+		err = os.Rename(temporary, at)
+	}
+	return errors.Join(err, os.RemoveAll(scratch))
+}
+
+// nullDevice is the number of /dev/null, 1:3: the one device that is safe to
+// open, read and write on any machine.
+const nullDevice = 1<<8 | 3
+
+func makeNode(at string) error {
+	if makeDevice(at) == nil {
+		return nil
+	}
+	if err := os.WriteFile(at, nil, 0o666); err != nil {
+		return err
+	}
+	return os.Chmod(at, 0o666)
+}
+
+// makeDevice makes a device that opens. It leaves nothing behind when it
+// cannot: not everyone may make devices, and some file systems do not let them
+// be opened.
+func makeDevice(at string) error {
+	if err := syscall.Mknod(at, syscall.S_IFCHR|0o666, nullDevice); err != nil {
+		return err
+	}
+	// The umask has taken its part of the mode.
+	err := os.Chmod(at, 0o666)
+	if err == nil {
+		var f *os.File
+		if f, err = os.OpenFile(at, os.O_RDWR, 0); err == nil {
+			return f.Close()
+		}
+	}
+	return errors.Join(err, os.Remove(at))
+}
