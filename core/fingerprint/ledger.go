@@ -1,0 +1,257 @@
+package fingerprint
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/nomad-devices/nomad-devices/core"
+	"github.com/nomad-devices/nomad-devices/core/guard"
+	"github.com/nomad-devices/nomad-devices/core/health"
+)
+
+// absence is how long a device that went missing stays listed, unhealthy. A
+// reset or a rescan of the bus takes a device away for seconds.
+const absence = time.Minute
+
+// The codes of the faults that the core itself lays on devices.
+const (
+	codeHung    = "hung"
+	codePanic   = "panic"
+	codeRead    = "read-failed"
+	codeMissing = "missing"
+)
+
+// ledger is the book of what is known: each device with its last good identity
+// and its health. It starts nothing and reads no clock.
+type ledger struct {
+	policy health.Policy
+	vet    func(core.Device) (core.Device, []error)
+	log    *journal
+
+	scan    uint64
+	entries map[string]*entry // by device ID
+}
+
+// entry is one device in the ledger.
+type entry struct {
+	device  core.Device // the last good reading
+	card    string
+	health  *health.Tracker
+	scan    uint64    // the last scan that showed it
+	missing time.Time // when it was first missed, zero while it is there
+}
+
+func newLedger(policy health.Policy, vet func(core.Device) (core.Device, []error), log *journal) *ledger {
+	return &ledger{policy: policy, vet: vet, log: log, entries: map[string]*entry{}}
+}
+
+// begin opens a new scan.
+func (l *ledger) begin() { l.scan++ }
+
+// read books what reading a card brought. Devices that the card showed before
+// and does not show now are left for [ledger.finish] to judge, unless reading
+// failed: then they keep their identity, with the error as their fault.
+func (l *ledger) read(now time.Time, card string, devices []core.Device, err error) {
+	shown := 0
+	for _, d := range devices {
+		if d.ID == "" {
+			shown += l.unidentified(now, card, d)
+			continue
+		}
+		shown++
+		l.identified(now, card, d)
+	}
+	if err == nil {
+		return
+	}
+	fault := faultOf(err)
+	known := l.ofCard(card)
+	for _, e := range known {
+		if e.scan != l.scan {
+			l.look(now, e, []core.Fault{fault}, nil)
+		}
+	}
+	if len(known) == 0 {
+		l.log.unread(card, err)
+	}
+}
+
+// failed books a scan that could not even begin: every device keeps its
+// identity, with the error as its fault.
+func (l *ledger) failed(now time.Time, err error) {
+	fault := faultOf(err)
+	for _, e := range l.entries {
+		l.look(now, e, []core.Fault{fault}, nil)
+	}
+	if len(l.entries) == 0 {
+		l.log.unread("", err)
+	}
+}
+
+func (l *ledger) identified(now time.Time, card string, d core.Device) {
+	d, problems := l.vet(d)
+	l.log.vetted(d, problems)
+	if d.ID == "" {
+		return
+	}
+	e := l.entries[d.ID]
+	switch {
+	case e == nil:
+		e = &entry{health: health.NewTracker(l.policy)}
+		l.entries[d.ID] = e
+		l.log.found(d)
+	case e.scan == l.scan && e.card != card:
+		l.log.twice(d.ID, e.card, card)
+		if e.card < card {
+			return
+		}
+	case !e.missing.IsZero():
+		e.missing = time.Time{}
+		e.health.Returned()
+		l.log.returned(d)
+	}
+	d.Attributes = keepKnown(d.Attributes, e.device.Attributes)
+	e.device, e.card = d, card
+	l.look(now, e, d.Faults, d.Cleared)
+}
+
+// unidentified books a reading without an ID under the devices that it must
+// mean, and returns how many these are.
+func (l *ledger) unidentified(now time.Time, card string, d core.Device) int {
+	known := l.ofCard(card)
+	if d.PCI != "" {
+		at := func(e *entry) bool { return e.device.PCI == d.PCI }
+		if atCard := slices.DeleteFunc(slices.Clone(known), func(e *entry) bool { return !at(e) }); len(atCard) > 0 {
+			known = atCard
+		} else {
+			known = l.where(at)
+		}
+	}
+	for _, e := range known {
+		l.look(now, e, d.Faults, d.Cleared)
+	}
+	if len(known) == 0 {
+		errs := make([]error, len(d.Faults))
+		for i := range d.Faults {
+			errs[i] = &d.Faults[i]
+		}
+		l.log.unread(cmp.Or(string(d.PCI), card), errors.Join(errs...))
+	}
+	return len(known)
+}
+
+// finish judges the devices that a complete scan did not show.
+func (l *ledger) finish(now time.Time) {
+	for id, e := range l.entries {
+		if e.scan == l.scan {
+			continue
+		}
+		if e.missing.IsZero() {
+			e.missing = now
+		}
+		if now.Sub(e.missing) >= absence {
+			delete(l.entries, id)
+			l.log.dropped(e.device)
+			continue
+		}
+		l.look(now, e, []core.Fault{missingFault}, nil)
+	}
+}
+
+// look passes the faults of this scan to the device's health.
+func (l *ledger) look(now time.Time, e *entry, faults []core.Fault, cleared []string) {
+	e.scan = l.scan
+	before := e.health.State()
+	e.health.Look(now, faults, cleared)
+	l.log.health(e.device, before, e.health.State())
+}
+
+// event lays a fault on devices at once.
+func (l *ledger) event(now time.Time, ids []string, fault core.Fault) {
+	for id, e := range l.entries {
+		if len(ids) > 0 && !slices.Contains(ids, id) {
+			continue
+		}
+		before := e.health.State()
+		e.health.Event(now, fault)
+		l.log.health(e.device, before, e.health.State())
+	}
+}
+
+// settled returns whether looking again soon would be for nothing.
+func (l *ledger) settled() bool {
+	for _, e := range l.entries {
+		if !e.missing.IsZero() || !e.health.Settled() {
+			return false
+		}
+	}
+	return true
+}
+
+// devices returns all devices as they stand.
+func (l *ledger) devices() []Device {
+	devices := make([]Device, 0, len(l.entries))
+	for _, e := range l.entries {
+		devices = append(devices, Device{Device: e.device, Card: e.card, Health: e.health.State()})
+	}
+	return devices
+}
+
+func (l *ledger) ofCard(card string) []*entry {
+	return l.where(func(e *entry) bool { return e.card == card })
+}
+
+func (l *ledger) where(keep func(*entry) bool) []*entry {
+	var found []*entry
+	for _, id := range slices.Sorted(maps.Keys(l.entries)) {
+		if e := l.entries[id]; keep(e) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// keepKnown puts the value known last in place of each unknown one.
+func keepKnown(now, before map[string]core.Value) map[string]core.Value {
+	kept := make(map[string]core.Value, len(now))
+	for name, v := range now {
+		if v.Kind() == core.KindUnknown {
+			v = before[name]
+		}
+		if v.Known() {
+			kept[name] = v
+		}
+	}
+	return kept
+}
+
+var missingFault = core.Fault{
+	Code: codeMissing, Severity: core.Hard,
+	Reason: "the device is no longer there",
+	Remedy: "if it was not removed on purpose, look at the kernel log (dmesg); it is forgotten after a minute",
+}
+
+// faultOf returns the fault that an error means for the devices it covers.
+func faultOf(err error) core.Fault {
+	if f, ok := errors.AsType[*core.Fault](err); ok {
+		return *f
+	}
+	if errors.Is(err, guard.ErrHung) {
+		return core.Fault{
+			Code: codeHung, Severity: core.Hard, Err: err,
+			Reason: "the driver does not answer for this device",
+			Remedy: "look at the kernel log (dmesg); the device comes back by itself when the driver answers",
+		}
+	}
+	if _, ok := errors.AsType[*guard.PanicError](err); ok {
+		return core.Fault{
+			Code: codePanic, Severity: core.Hard, Err: err,
+			Reason: "the plugin failed while it read this device",
+			Remedy: "report the stack in the plugin's log as a bug",
+		}
+	}
+	return core.Fault{Code: codeRead, Severity: core.Soft, Err: err, Reason: err.Error()}
+}

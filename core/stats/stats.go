@@ -1,0 +1,199 @@
+// Package stats gathers the statistics of many devices at once.
+//
+// A [Collector] measures all devices of a snapshot side by side. Nobody waits
+// for a device longer than the statistics' timeout: a device that is slow or
+// hangs costs its own numbers, and the others arrive on time.
+package stats
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nomad-devices/nomad-devices/core"
+	"github.com/nomad-devices/nomad-devices/core/fingerprint"
+	"github.com/nomad-devices/nomad-devices/core/guard"
+)
+
+// fresh is how old a measurement may be and still stand for a new one, however
+// short the interval of the stream is that asks.
+const fresh = 500 * time.Millisecond
+
+// Measurement is what measuring one device brought.
+type Measurement struct {
+	// Device is the device as the snapshot shows it.
+	Device fingerprint.Device
+	// Readings are the statistics, the summary first. They are empty if the
+	// device could not be measured.
+	Readings []core.Reading
+	// Time is when the readings were taken, or when it was found that there are
+	// none.
+	Time time.Time
+	// Err says why readings are missing.
+	Err error
+}
+
+// Options say how a [Collector] works.
+type Options struct {
+	// Timeout is how long one device may keep the others waiting.
+	Timeout time.Duration
+	// DriverTimeout is the deadline of a call into the vendor; past it the
+	// device counts as hung.
+	DriverTimeout time.Duration
+	// Hung is told when a call passed its deadline. It must not block.
+	Hung func()
+	// Log is told when measuring a device begins to fail, or works again.
+	Log hclog.Logger
+}
+
+// Collector measures devices. Its methods may be used concurrently: streams that
+// ask at about the same time share one measurement.
+type Collector struct {
+	vendor  core.Vendor
+	calls   *guard.Group
+	options Options
+
+	mu    sync.Mutex
+	meter map[string]*meter // by device ID
+}
+
+// meter is the state of measuring one device.
+type meter struct {
+	running chan struct{} // closed when the call has ended; nil if none runs
+	started time.Time
+	last    Measurement
+	failing string // the error that was logged last
+}
+
+// NewCollector returns a Collector. The calls group is shared with whoever else
+// calls the vendor for the same cards.
+func NewCollector(vendor core.Vendor, calls *guard.Group, options Options) *Collector {
+	return &Collector{vendor: vendor, calls: calls, options: options, meter: map[string]*meter{}}
+}
+
+// Collect measures every device of the snapshot for a stream with the given
+// interval and returns one measurement for each, in the snapshot's order. It
+// takes no longer than the timeout and leaves the stream a tenth of its interval.
+func (c *Collector) Collect(ctx context.Context, snapshot *fingerprint.Snapshot, interval time.Duration) []Measurement {
+	c.forget(snapshot)
+	wait := min(c.options.Timeout, interval-interval/10)
+	var results []Measurement
+	for _, g := range snapshot.Groups {
+		for _, d := range g.Devices {
+			results = append(results, Measurement{Device: d})
+		}
+	}
+	var group errgroup.Group
+	for i := range results {
+		group.Go(func() error {
+			m := &results[i]
+			m.Readings, m.Time, m.Err = c.measure(ctx, m.Device, max(interval/2, fresh), wait)
+			return nil
+		})
+	}
+	_ = group.Wait() // the errors are in the measurements
+	return results
+}
+
+// measure returns the newest measurement of a device. It begins a new one if the
+// last is older than maxAge, and waits for it a while.
+func (c *Collector) measure(ctx context.Context, d fingerprint.Device, maxAge, wait time.Duration) ([]core.Reading, time.Time, error) {
+	c.mu.Lock()
+	m := c.meter[d.ID]
+	if m == nil {
+		m = &meter{}
+		c.meter[d.ID] = m
+	}
+	if m.running == nil && time.Since(m.last.Time) >= maxAge {
+		m.running = make(chan struct{})
+		m.started = time.Now()
+		go c.run(context.WithoutCancel(ctx), d, m)
+	}
+	running, patience := m.running, wait-time.Since(m.started)
+	c.mu.Unlock()
+
+	if running != nil && patience > 0 {
+		timeout := time.NewTimer(patience)
+		defer timeout.Stop()
+		select {
+		case <-running:
+		case <-timeout.C:
+		case <-ctx.Done():
+		}
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.last.Time.IsZero() {
+		return nil, time.Now(), errSlow
+	}
+	return m.last.Readings, m.last.Time, m.last.Err
+}
+
+var errSlow = errors.New("the driver has not answered yet")
+
+// run makes one measurement and keeps it.
+func (c *Collector) run(ctx context.Context, d fingerprint.Device, m *meter) {
+	readings, err := guard.Call(ctx, c.calls, fingerprint.Lane(d.Card), c.options.DriverTimeout,
+		func(ctx context.Context) ([]core.Reading, error) { return c.vendor.Measure(ctx, d.Device) })
+	if errors.Is(err, guard.ErrHung) && c.options.Hung != nil {
+		c.options.Hung()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m.last = Measurement{Readings: usable(readings), Time: time.Now(), Err: err}
+	c.report(d, m)
+	close(m.running)
+	m.running = nil
+}
+
+// report logs a change between working and failing.
+func (c *Collector) report(d fingerprint.Device, m *meter) {
+	text := ""
+	if m.last.Err != nil {
+		text = m.last.Err.Error()
+	}
+	switch {
+	case text == m.failing:
+		return
+	case text != "":
+		if p, ok := errors.AsType[*guard.PanicError](m.last.Err); ok {
+			c.options.Log.Error("the plugin failed while it measured a device; please report this", "device", d.ID, "panic", p.Value, "stack", string(p.Stack))
+		} else {
+			c.options.Log.Warn("statistics are missing", "device", d.ID, "error", m.last.Err)
+		}
+	default:
+		c.options.Log.Info("statistics are complete again", "device", d.ID)
+	}
+	m.failing = text
+}
+
+// forget drops what is kept of devices that are no more.
+func (c *Collector) forget(snapshot *fingerprint.Snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, m := range c.meter {
+		if _, ok := snapshot.Device(id); !ok && m.running == nil {
+			delete(c.meter, id)
+		}
+	}
+}
+
+// usable returns the readings that have a name and a known value, each name
+// once.
+func usable(readings []core.Reading) []core.Reading {
+	seen := make(map[string]bool, len(readings))
+	kept := make([]core.Reading, 0, len(readings))
+	for _, r := range readings {
+		if r.Name == "" || !r.Value.Known() || seen[r.Name] {
+			continue
+		}
+		seen[r.Name] = true
+		kept = append(kept, r)
+	}
+	return kept
+}
