@@ -11,34 +11,35 @@ type FieldID uint32
 
 // The fields that the plugin reads.
 const (
-	FieldECCCurrent          FieldID = 1   // 1 = active
-	FieldECCSingleVolatile   FieldID = 3   // corrected, since the driver was loaded
-	FieldECCDoubleVolatile   FieldID = 4   // uncorrected, since the driver was loaded
-	FieldECCSingleAggregate  FieldID = 5   // corrected, over the life of the GPU
-	FieldECCDoubleAggregate  FieldID = 6   // uncorrected, over the life of the GPU
-	FieldECCSingleVolL1      FieldID = 7   // corrected, volatile, L1 cache
-	FieldECCSingleVolL2      FieldID = 9   // corrected, volatile, L2 cache
-	FieldECCSingleVolDevice  FieldID = 11  // corrected, volatile, device memory
-	FieldRetiredSingle       FieldID = 29  // pages
-	FieldRetiredDouble       FieldID = 30  // pages
-	FieldRetiredPending      FieldID = 31  // 1 = yes
-	FieldNVLinkRecoveryTotal FieldID = 59  // errors, all links
-	FieldMemoryTemperature   FieldID = 82  // degrees Celsius
-	FieldEnergy              FieldID = 83  // mJ since the driver was loaded
-	FieldNVLinkCount         FieldID = 91  // links present
-	FieldPCIeReplay          FieldID = 94  // counter
-	FieldNVLinkDataTX        FieldID = 138 // KiB; scope is the link, or AllLinks
-	FieldNVLinkDataRX        FieldID = 139 // KiB; scope is the link, or AllLinks
-	FieldRemappedCorrectable FieldID = 142 // rows
-	FieldRemappedUncorrected FieldID = 143 // rows
-	FieldRemapPending        FieldID = 144 // 1 = yes
-	FieldRemapFailure        FieldID = 145 // 1 = yes
-	FieldNVLinkState         FieldID = 165 // scope is the link; 0 = inactive
-	FieldPowerAverage        FieldID = 185 // mW over one second
-	FieldPowerInstant        FieldID = 186 // mW
-	FieldPowerLimit          FieldID = 190 // mW, enforced
-	FieldRecoveryAction      FieldID = 230 // see RecoveryAction
-	FieldBankRemapPending    FieldID = 307 // 1 = yes
+	FieldECCCurrent           FieldID = 1   // 1 = active
+	FieldECCSingleVolatile    FieldID = 3   // corrected, since the driver was loaded
+	FieldECCDoubleVolatile    FieldID = 4   // uncorrected, since the driver was loaded
+	FieldECCSingleAggregate   FieldID = 5   // corrected, over the life of the GPU
+	FieldECCDoubleAggregate   FieldID = 6   // uncorrected, over the life of the GPU
+	FieldECCSingleVolL1       FieldID = 7   // corrected, volatile, L1 cache
+	FieldECCSingleVolL2       FieldID = 9   // corrected, volatile, L2 cache
+	FieldECCSingleVolDevice   FieldID = 11  // corrected, volatile, device memory
+	FieldRetiredSingle        FieldID = 29  // pages
+	FieldRetiredDouble        FieldID = 30  // pages
+	FieldRetiredPending       FieldID = 31  // 1 = yes
+	FieldNVLinkRecoveryTotal  FieldID = 59  // errors, all links
+	FieldMemoryTemperature    FieldID = 82  // degrees Celsius
+	FieldEnergy               FieldID = 83  // mJ since the driver was loaded
+	FieldNVLinkCount          FieldID = 91  // links present
+	FieldRetiredPendingDouble FieldID = 93  // 1 = yes, after a double bit error
+	FieldPCIeReplay           FieldID = 94  // counter
+	FieldNVLinkDataTX         FieldID = 138 // KiB; scope is the link, or AllLinks
+	FieldNVLinkDataRX         FieldID = 139 // KiB; scope is the link, or AllLinks
+	FieldRemappedCorrectable  FieldID = 142 // rows
+	FieldRemappedUncorrected  FieldID = 143 // rows
+	FieldRemapPending         FieldID = 144 // 1 = yes
+	FieldRemapFailure         FieldID = 145 // 1 = yes
+	FieldNVLinkState          FieldID = 165 // scope is the link; 0 = inactive
+	FieldPowerAverage         FieldID = 185 // mW over one second
+	FieldPowerInstant         FieldID = 186 // mW
+	FieldPowerLimit           FieldID = 190 // mW, enforced
+	FieldRecoveryAction       FieldID = 230 // see RecoveryAction
+	FieldBankRemapPending     FieldID = 307 // 1 = yes
 )
 
 // AllLinks is the scope that stands for all NVLinks of a GPU.
