@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-version"
@@ -183,7 +184,8 @@ func isShutdown(err error) bool {
 // plain takes the words of gRPC off an error that came over the wire.
 func plain(err error) error {
 	if s, ok := status.FromError(err); ok && s.Code() == codes.Unknown {
-		return errors.New(s.Message())
+		// Nomad's own server side puts the name of the call first, too.
+		return errors.New(strings.TrimPrefix(s.Message(), "SetConfig failed: "))
 	}
 	return err
 }

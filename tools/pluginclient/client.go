@@ -191,7 +191,11 @@ func (p *Plugin) Path() string { return p.path }
 
 // Name returns the name under which Nomad looks for the plugin's configuration:
 // the name of its file.
-func (p *Plugin) Name() string { return strings.TrimSuffix(filepath.Base(p.path), ".exe") }
+func (p *Plugin) Name() string { return NameOf(p.path) }
+
+// NameOf returns the name under which Nomad looks for the configuration of the
+// plugin binary at path.
+func NameOf(path string) string { return strings.TrimSuffix(filepath.Base(path), ".exe") }
 
 // PID returns the process ID.
 func (p *Plugin) PID() int { return p.cmd.Process.Pid }
