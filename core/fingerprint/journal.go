@@ -74,6 +74,10 @@ func (j *journal) unread(card string, err error) {
 	j.once(hclog.Warn, "unread "+card, "could not read a device that was never identified; it is not offered", "device", card, "error", err)
 }
 
+func (j *journal) partly(card string, err error) {
+	j.once(hclog.Warn, "partly "+card, "a card could be read in part only", "device", card, "error", err)
+}
+
 func (j *journal) panicked(card string, err error) {
 	if p, ok := errors.AsType[*guard.PanicError](err); ok {
 		j.once(hclog.Error, "panic "+card, "the plugin failed while it read a device; please report this", "device", card, "panic", p.Value, "stack", string(p.Stack))
@@ -102,12 +106,13 @@ func (j *journal) found(d core.Device) {
 }
 
 func (j *journal) returned(d core.Device) {
-	j.log.Info("the device is there again", "device", d.ID, "group", d.Group)
+	j.changed = true
+	j.log.Debug("the device is there again", "device", d.ID, "group", d.Group)
 }
 
 func (j *journal) dropped(d core.Device) {
 	j.changed = true
-	j.log.Warn("the device was gone for a minute and is forgotten", "device", d.ID, "group", d.Group)
+	j.log.Warn("the device was gone for a minute and is listed no more", "device", d.ID, "group", d.Group)
 }
 
 // health says how the health of a device changed.

@@ -12,9 +12,14 @@ import (
 	"github.com/nomad-devices/nomad-devices/core/health"
 )
 
-// absence is how long a device that went missing stays listed, unhealthy. A
-// reset or a rescan of the bus takes a device away for seconds.
-const absence = time.Minute
+const (
+	// absence is how long a device that went missing stays listed, unhealthy. A
+	// reset or a rescan of the bus takes a device away for seconds.
+	absence = time.Minute
+	// memory is how long a missing device keeps its history. One that comes and
+	// goes is not taken for a new and healthy one each time.
+	memory = 10 * time.Minute
+)
 
 // The codes of the faults that the core itself lays on devices.
 const (
@@ -42,6 +47,8 @@ type entry struct {
 	health  *health.Tracker
 	scan    uint64    // the last scan that showed it
 	missing time.Time // when it was first missed, zero while it is there
+	dropped bool      // it was missing for too long to be listed
+	returns int       // how often it came back since it was last healthy
 }
 
 func newLedger(policy health.Policy, vet func(core.Device) (core.Device, []error), log *journal) *ledger {
@@ -55,27 +62,30 @@ func (l *ledger) begin() { l.scan++ }
 // and does not show now are left for [ledger.finish] to judge, unless reading
 // failed: then they keep their identity, with the error as their fault.
 func (l *ledger) read(now time.Time, card string, devices []core.Device, err error) {
-	shown := 0
 	for _, d := range devices {
 		if d.ID == "" {
-			shown += l.unidentified(now, card, d)
-			continue
+			l.unidentified(now, card, d)
+		} else {
+			l.identified(now, card, d)
 		}
-		shown++
-		l.identified(now, card, d)
 	}
 	if err == nil {
 		return
 	}
 	fault := faultOf(err)
 	known := l.ofCard(card)
+	rest := 0
 	for _, e := range known {
 		if e.scan != l.scan {
+			rest++
 			l.look(now, e, []core.Fault{fault}, nil)
 		}
 	}
-	if len(known) == 0 {
+	switch {
+	case len(known) == 0:
 		l.log.unread(card, err)
+	case rest == 0: // no device bears the error
+		l.log.partly(card, err)
 	}
 }
 
@@ -109,7 +119,8 @@ func (l *ledger) identified(now time.Time, card string, d core.Device) {
 			return
 		}
 	case !e.missing.IsZero():
-		e.missing = time.Time{}
+		e.missing, e.dropped = time.Time{}, false
+		e.returns++
 		e.health.Returned()
 		l.log.returned(d)
 	}
@@ -119,8 +130,8 @@ func (l *ledger) identified(now time.Time, card string, d core.Device) {
 }
 
 // unidentified books a reading without an ID under the devices that it must
-// mean, and returns how many these are.
-func (l *ledger) unidentified(now time.Time, card string, d core.Device) int {
+// mean.
+func (l *ledger) unidentified(now time.Time, card string, d core.Device) {
 	known := l.ofCard(card)
 	if d.PCI != "" {
 		at := func(e *entry) bool { return e.device.PCI == d.PCI }
@@ -140,7 +151,6 @@ func (l *ledger) unidentified(now time.Time, card string, d core.Device) int {
 		}
 		l.log.unread(cmp.Or(string(d.PCI), card), errors.Join(errs...))
 	}
-	return len(known)
 }
 
 // finish judges the devices that a complete scan did not show.
@@ -152,10 +162,20 @@ func (l *ledger) finish(now time.Time) {
 		if e.missing.IsZero() {
 			e.missing = now
 		}
-		if now.Sub(e.missing) >= absence {
+		patience := absence
+		if e.returns > 2 { // it comes and goes: do not list it anew each time
+			patience = memory
+		}
+		switch away := now.Sub(e.missing); {
+		case away >= memory:
 			delete(l.entries, id)
-			l.log.dropped(e.device)
+			if !e.dropped {
+				l.log.dropped(e.device)
+			}
 			continue
+		case away >= patience && !e.dropped:
+			e.dropped = true
+			l.log.dropped(e.device)
 		}
 		l.look(now, e, []core.Fault{missingFault}, nil)
 	}
@@ -166,6 +186,9 @@ func (l *ledger) look(now time.Time, e *entry, faults []core.Fault, cleared []st
 	e.scan = l.scan
 	before := e.health.State()
 	e.health.Look(now, faults, cleared)
+	if e.health.State().Healthy {
+		e.returns = 0
+	}
 	l.log.health(e.device, before, e.health.State())
 }
 
@@ -184,17 +207,20 @@ func (l *ledger) event(now time.Time, ids []string, fault core.Fault) {
 // settled returns whether looking again soon would be for nothing.
 func (l *ledger) settled() bool {
 	for _, e := range l.entries {
-		if !e.missing.IsZero() || !e.health.Settled() {
+		if !e.dropped && (!e.missing.IsZero() || !e.health.Settled()) {
 			return false
 		}
 	}
 	return true
 }
 
-// devices returns all devices as they stand.
+// devices returns all devices that are listed, as they stand.
 func (l *ledger) devices() []Device {
 	devices := make([]Device, 0, len(l.entries))
 	for _, e := range l.entries {
+		if e.dropped {
+			continue
+		}
 		devices = append(devices, Device{Device: e.device, Card: e.card, Health: e.health.State()})
 	}
 	return devices
@@ -231,7 +257,7 @@ func keepKnown(now, before map[string]core.Value) map[string]core.Value {
 var missingFault = core.Fault{
 	Code: codeMissing, Severity: core.Hard,
 	Reason: "the device is no longer there",
-	Remedy: "if it was not removed on purpose, look at the kernel log (dmesg); it is forgotten after a minute",
+	Remedy: "if it was not removed on purpose, look at the kernel log (dmesg); after a minute it is listed no more",
 }
 
 // faultOf returns the fault that an error means for the devices it covers.
