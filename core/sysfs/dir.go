@@ -19,19 +19,21 @@ const MaxDir = 64 << 10
 //
 // The entries of /sys/class and /sys/bus are links; use [FS.Stat] to learn what
 // is behind one. The order is that of the bytes: card10 comes before card2.
-func (f *FS) ReadDir(path string) ([]string, error) {
+func (f *FS) ReadDir(path string) ([]string, error) { return f.readDir(path, MaxDir) }
+
+func (f *FS) readDir(path string, limit int) ([]string, error) {
 	return access(f, "readdir", path, true, func(root *os.Root, name string) ([]string, error) {
 		dir, err := root.OpenFile(name, openDirectory, 0)
 		if err != nil {
 			return nil, err
 		}
 		defer dir.Close() //nolint:errcheck // nothing was written
-		names, err := dir.Readdirnames(MaxDir + 1)
+		names, err := dir.Readdirnames(limit + 1)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		if len(names) > MaxDir {
-			return nil, fmt.Errorf("%w: it holds more than %d entries", ErrTooLarge, MaxDir)
+		if len(names) > limit {
+			return nil, fmt.Errorf("%w: it holds more than %d entries", ErrTooLarge, limit)
 		}
 		slices.Sort(names)
 		return names, nil

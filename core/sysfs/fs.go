@@ -54,7 +54,7 @@ func (f *FS) Root() string { return f.root }
 // and whatever it hands the path to, must use. Links are not looked at; see
 // [FS.Resolve].
 func (f *FS) Full(hostPath string) string {
-	return filepath.Join(f.root, filepath.FromSlash(hostPath))
+	return filepath.Join(f.root, filepath.FromSlash(path.Clean("/"+hostPath)))
 }
 
 // Close gives back the root. Accesses after it fail with [fs.ErrClosed].

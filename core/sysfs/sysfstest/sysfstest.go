@@ -80,13 +80,15 @@ func Write(root string, tsv io.Reader) error {
 		return err
 	}
 	defer dir.Close() //nolint:errcheck // each file was closed by itself
+	w := writer{root: dir}
+	defer w.leave()
 	// Links come last: no file is ever written through one of them.
 	for _, links := range []bool{false, true} {
 		for _, entry := range entries {
 			if (entry.Kind == Link) != links {
 				continue
 			}
-			if err := create(dir, entry); err != nil {
+			if err := w.create(entry); err != nil {
 				return fmt.Errorf("%s: %w", entry.Path, err)
 			}
 		}
@@ -94,20 +96,27 @@ func Write(root string, tsv io.Reader) error {
 	return nil
 }
 
-func create(root *os.Root, entry Entry) error {
-	name := filepath.FromSlash(strings.TrimPrefix(entry.Path, "/"))
+// writer makes entries below root. It keeps the directory that it wrote to last
+// open, since the lines of a machine mostly come directory by directory.
+type writer struct {
+	root *os.Root
+	name string   // of dir, relative to root
+	dir  *os.Root // nil before the first entry
+}
+
+func (w *writer) create(entry Entry) error {
+	name := strings.TrimPrefix(entry.Path, "/")
 	if entry.Kind == Dir || entry.Kind == Unreadable {
-		return root.MkdirAll(name, 0o755)
+		return w.root.MkdirAll(name, 0o755)
 	}
-	if parent := path.Dir(filepath.ToSlash(name)); parent != "." {
-		if err := root.MkdirAll(filepath.FromSlash(parent), 0o755); err != nil {
-			return err
-		}
+	if err := w.enter(path.Dir(name)); err != nil {
+		return err
 	}
+	name = path.Base(name)
 	if entry.Kind == Link {
-		return root.Symlink(filepath.FromSlash(entry.Target), name)
+		return w.dir.Symlink(filepath.FromSlash(entry.Target), name)
 	}
-	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := w.dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
@@ -119,4 +128,28 @@ func create(root *os.Root, entry Entry) error {
 		err = closeErr
 	}
 	return err
+}
+
+// enter makes and opens a directory below root.
+func (w *writer) enter(name string) error {
+	if w.dir != nil && w.name == name {
+		return nil
+	}
+	w.leave()
+	if err := w.root.MkdirAll(name, 0o755); err != nil {
+		return err
+	}
+	dir, err := w.root.OpenRoot(name)
+	if err != nil {
+		return err
+	}
+	w.name, w.dir = name, dir
+	return nil
+}
+
+func (w *writer) leave() {
+	if w.dir != nil {
+		_ = w.dir.Close() // nothing is lost: each file was closed by itself
+		w.dir = nil
+	}
 }

@@ -88,7 +88,7 @@ func parseLine(line string) (Entry, error) {
 	name, value, tab := strings.Cut(line, "\t")
 	entry := Entry{Path: strings.TrimSuffix(name, "/")}
 	switch {
-	case !strings.HasPrefix(entry.Path, "/") || path.Clean(entry.Path) != entry.Path || strings.ContainsRune(name, 0):
+	case !strings.HasPrefix(entry.Path, "/") || entry.Path == "/" || path.Clean(entry.Path) != entry.Path || strings.ContainsRune(name, 0):
 		return Entry{}, fmt.Errorf("%q is not a clean absolute path", name)
 	case strings.HasSuffix(name, "/"):
 		if value != "" {
