@@ -2,6 +2,7 @@ package nvidia
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nomad-devices/nomad-devices/core"
 	"github.com/nomad-devices/nomad-devices/plugins/nvidia/internal/nvml"
@@ -22,6 +23,7 @@ const (
 	codeUncorrectable  = "ecc-uncorrectable"
 	codeFabric         = "fabric"
 	codeFabricNotReady = "fabric-not-ready"
+	codeFabricLimited  = "fabric-limited"
 )
 
 // healthFields is what a scan asks about the health of a GPU, in one call.
@@ -47,8 +49,33 @@ func (v vitals) has(id nvml.FieldID) bool { _, ok := v[id]; return ok }
 // healthMemory is what the health of a card needs from scan to scan. Like
 // everything of a card it is used by one call at a time.
 type healthMemory struct {
-	last   vitals
-	fabric bool // the fabric was complete once
+	last         vitals
+	unrepairable bool
+	joined       bool // the GPU was part of its fabric once
+}
+
+// examine says what is wrong with a GPU, and which latched faults the driver
+// disproves. fabric is what this scan learned about its NVLink fabric; the zero
+// Fabric is none.
+//
+// It makes one call, and a second one where the driver can tell of memory that
+// is beyond repair.
+func (m *healthMemory) examine(gpu nvml.Device, fabric nvml.Fabric, policy xidPolicy) (faults []core.Fault, cleared []string) {
+	faults, cleared = m.checkup(gpu.FieldValues, policy)
+	if slices.ContainsFunc(faults, func(f core.Fault) bool { return f.Code == codeLost }) {
+		return faults, cleared // each further call would only take its time to say so
+	}
+	if bad, err := gpu.Unrepairable(); err == nil {
+		m.unrepairable = bad
+	}
+	if m.unrepairable {
+		faults = append(faults, core.Fault{
+			Code: codeUnrepairable, Severity: core.Hard,
+			Reason: "the memory of the GPU has damage beyond repair",
+			Remedy: "run NVIDIA's field diagnostics; the board is likely to need replacement",
+		})
+	}
+	return append(faults, m.fabricFaults(fabric)...), cleared
 }
 
 // checkup reads the health fields of a GPU and judges them. fresh says that the
@@ -56,8 +83,8 @@ type healthMemory struct {
 //
 // A field that cannot be read this time keeps its last value: a fault must not
 // vanish because reading it failed.
-func (m *healthMemory) checkup(read func([]nvml.Field) ([]nvml.FieldValue, error), policy xidPolicy) (faults []core.Fault, cleared []string) {
-	values, err := read(healthFields)
+func (m *healthMemory) checkup(read func(...nvml.Field) ([]nvml.FieldValue, error), policy xidPolicy) (faults []core.Fault, cleared []string) {
+	values, err := read(healthFields...)
 	if nvml.Unsupported(err) {
 		return nil, nil
 	}

@@ -18,6 +18,9 @@ const (
 	// textPause is how long an XID that changes no health is not told of again
 	// for one card: an application that fails in a loop can cause thousands.
 	textPause = time.Minute
+	// partialWait is how long the events of some cards are waited for while
+	// others could not be registered; then all are tried again.
+	partialWait = time.Minute
 )
 
 // wantedEvents are the events that say something about health or layout.
@@ -88,13 +91,18 @@ func (w *watcher) watch(ctx context.Context, cards []*watched) (err error) {
 		return fmt.Errorf("making a set of events: %w", err)
 	}
 	defer func() { err = errors.Join(err, freed(set)) }()
-	if err := w.register(set, cards); err != nil || len(w.cards) == 0 {
-		return err
+	left, err := w.register(set, cards)
+	if err != nil || len(w.cards) == 0 {
+		return errors.Join(err, left)
 	}
 	// What happened before the registration is lost.
 	w.emit(core.Event{Look: true})
+	begun := time.Now()
 	for ctx.Err() == nil {
 		start := time.Now()
+		if left != nil && start.Sub(begun) > partialWait {
+			return left
+		}
 		event, err := set.Wait(eventWait)
 		switch {
 		case err == nil:
@@ -130,32 +138,36 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// register adds the cards that have events to the set. A GPU that is lost or has
-// none is left to be looked at by period.
-func (w *watcher) register(set nvml.EventSet, cards []*watched) error {
+// register adds the cards that have events to the set. left is an error that
+// names those that have events and could not be added now, such as a lost GPU;
+// err one that makes the set useless.
+func (w *watcher) register(set nvml.EventSet, cards []*watched) (left, err error) {
 	w.cards, w.told = make(map[nvml.Handle]*watched), make(map[toldXID]*told)
 	for _, card := range cards {
-		supported, err := card.gpu.SupportedEvents()
-		mask := supported & wantedEvents
-		if err != nil || mask == 0 {
-			continue // a call that failed for a reason fails in the next look too
-		}
-		err = card.gpu.RegisterEvents(mask, set)
-		if nvml.Unsupported(err) && mask != nvml.EventXID {
-			// One bit that is not supported after all keeps all from being
-			// registered.
-			err = card.gpu.RegisterEvents(nvml.EventXID, set)
+		mask, err := card.gpu.SupportedEvents()
+		mask &= wantedEvents
+		if err == nil && mask != 0 {
+			err = card.gpu.RegisterEvents(mask, set)
+			if nvml.Unsupported(err) && mask != nvml.EventXID {
+				// One bit that is not supported after all keeps all from being
+				// registered.
+				mask = nvml.EventXID
+				err = card.gpu.RegisterEvents(mask, set)
+			}
+			if nvml.ClassOf(err) == nvml.ClassTransient {
+				return nil, fmt.Errorf("asking for the events of %s: %w", card.name, err)
+			}
 		}
 		switch {
-		case err == nil:
+		case nvml.Unsupported(err) || mask == 0 && err == nil:
+		case err != nil:
+			left = errors.Join(left, fmt.Errorf("%s tells of no events now: %w", card.name, err))
+		default:
 			w.cards[card.gpu.Handle()] = card
 			card.xids.watch()
-		case nvml.Unsupported(err), severe(err), nvml.ClassOf(err) == nvml.ClassPermission:
-		default:
-			return fmt.Errorf("asking for the events of %s: %w", card.name, err)
 		}
 	}
-	return nil
+	return left, nil
 }
 
 // handle turns an event of the driver into one of the core's.
