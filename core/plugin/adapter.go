@@ -36,14 +36,25 @@ type adapter[C config.Config] struct {
 var _ device.DevicePlugin = (*adapter[config.Config])(nil)
 
 // New returns the device plugin of a definition, for tests and for conformance
-// checks in process. Whoever drops it should let the streams end first; a
-// plugin binary calls [Main] instead.
-func New[C config.Config](d Definition[C], log hclog.Logger) device.DevicePlugin {
-	return newAdapter(d, log, newLifetime(log, func(int) {}))
+// checks in process; a plugin binary calls [Main] instead. Close ends what runs
+// behind it; the streams should have ended before.
+func New[C config.Config](d Definition[C], log hclog.Logger) (p device.DevicePlugin, close func()) {
+	a := newAdapter(d, log, newLifetime(log, func(int) {}))
+	return a, a.close
 }
 
 func newAdapter[C config.Config](d Definition[C], log hclog.Logger, life *lifetime) *adapter[C] {
 	return &adapter[C]{definition: d, log: log, life: life, replaced: make(chan struct{})}
+}
+
+// close ends the engine.
+func (a *adapter[C]) close() {
+	a.mu.Lock()
+	e := a.engine
+	a.mu.Unlock()
+	if e != nil {
+		e.end()
+	}
 }
 
 // PluginInfo tells who the plugin is. It never fails.

@@ -34,18 +34,16 @@ func vet(d core.Device) (core.Device, []error) {
 		}
 	}
 	name := plain(d.Group.Name)
-	switch {
-	case name == "":
+	if name == "" {
 		problems = append(problems, fmt.Errorf("the device is not offered: its group has no name (%q)", d.Group.Name))
-	case name != d.Group.Name && len(problems) == 0:
-		defer func(given string) {
-			problems = append(problems, fmt.Errorf("the group name %q is offered as %q", given, name))
-		}(d.Group.Name)
 	}
 	if len(problems) > 0 {
 		return core.Device{}, problems
 	}
-	d.Group.Name = name
+	if name != d.Group.Name {
+		problems = append(problems, fmt.Errorf("the group name %q is offered as %q", d.Group.Name, name))
+		d.Group.Name = name
+	}
 	if d.PCI != "" && !pciAddress.MatchString(string(d.PCI)) {
 		problems = append(problems, fmt.Errorf("the PCI address %q is not of the form 0000:3b:00.0", d.PCI))
 		d.PCI = ""
