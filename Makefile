@@ -1,0 +1,73 @@
+# One Makefile for the whole workspace. "make help" lists what there is.
+
+MODULES  := core plugins/nvidia tools
+BIN      := $(CURDIR)/.bin
+VERSION  ?= 0.0.0-dev
+VERSION_PACKAGE := github.com/nomad-devices/nomad-devices/core/plugin
+GO_LDFLAGS := -s -w -X $(VERSION_PACKAGE).Version=$(VERSION)
+# NVML's functions are bound when they are called. "-z now", which some
+# distributions make the default, would end the process before main.
+CGO_LDFLAGS_LAZY := -extldflags=-Wl,-z,lazy
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: plugins devctl ## build the plugins and devctl into .bin
+
+.PHONY: plugins
+plugins: ## build the plugins into .bin
+	@command -v $${CC:-cc} >/dev/null || { echo "the NVIDIA plugin needs a C compiler: install gcc"; exit 1; }
+	CGO_ENABLED=1 go -C plugins/nvidia build -trimpath -ldflags '$(GO_LDFLAGS) $(CGO_LDFLAGS_LAZY)' -o $(BIN)/nomad-device-nvidia ./cmd/nomad-device-nvidia
+
+.PHONY: devctl
+devctl: ## build devctl into .bin
+	CGO_ENABLED=0 go -C tools build -trimpath -ldflags '$(GO_LDFLAGS)' -o $(BIN)/devctl ./cmd/devctl
+
+.PHONY: demo
+demo: ## a real Nomad agent schedules real tasks onto simulated GPUs
+	go -C tools run ./cmd/demo
+
+.PHONY: test
+test: ## all tests, with the race detector, against a real Nomad agent
+	go test -race -timeout 20m work
+
+.PHONY: bench
+bench: ## the micro-benchmarks of the hot paths
+	go test -run '^$$' -bench . -benchmem work
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser for a while (FUZZTIME=30s)
+	@set -e; for m in $(MODULES); do for p in $$(go list ./$$m/...); do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $${FUZZTIME:-30s} $$p; \
+	  done; done; done
+
+.PHONY: lint
+lint: tools ## check formatting, imports and the house's rules
+	@set -e; for m in $(MODULES); do \
+	  echo "$$m: builds and tidies alone"; \
+	  (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./... && GOWORK=off go test -run '^$$' ./... >/dev/null); \
+	done
+	GOOS=darwin CGO_ENABLED=0 go vet ./core/... ./plugins/nvidia/...
+	go vet work
+	go fix -diff work
+	$(BIN)/golangci-lint run $(addprefix ./,$(addsuffix /...,$(MODULES)))
+
+.PHONY: generate
+generate: ## rewrite golden files and the tables in the documents
+	go test ./core/config ./plugins/nvidia ./tools/cmd/devctl -update
+
+.PHONY: tools
+tools: $(BIN)/golangci-lint ## install the pinned linter into .bin
+
+$(BIN)/golangci-lint: build/tools/go.mod
+	GOWORK=off GOBIN=$(BIN) go -C build/tools install tool
+	@touch $@
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN) dist coverage
