@@ -38,8 +38,14 @@ const (
 	FieldPowerAverage         FieldID = 185 // mW over one second
 	FieldPowerInstant         FieldID = 186 // mW
 	FieldPowerLimit           FieldID = 190 // mW, enforced
-	FieldRecoveryAction       FieldID = 230 // see RecoveryAction
+	FieldRecoveryAction       FieldID = 230 // nvmlDeviceGpuRecoveryAction_t
 	FieldBankRemapPending     FieldID = 307 // 1 = yes
+)
+
+// Values of FieldNVLinkState. All others mean that the link carries no data.
+const (
+	NVLinkActive = 1
+	NVLinkSleep  = 2
 )
 
 // AllLinks is the scope that stands for all NVLinks of a GPU.
@@ -117,15 +123,24 @@ func (v FieldValue) Uint() (n uint64, ok bool) {
 	case TypeUnsignedLong, TypeUnsignedLongLong:
 		return raw, true
 	case TypeSignedLongLong:
-		return raw, int64(raw) >= 0
+		if int64(raw) < 0 {
+			return 0, false
+		}
+		return raw, true
 	case TypeSignedInt:
 		n := int32(binary.NativeEndian.Uint32(v.Raw[:]))
-		return uint64(n), n >= 0
+		if n < 0 {
+			return 0, false
+		}
+		return uint64(n), true
 	case TypeUnsignedShort:
 		return uint64(binary.NativeEndian.Uint16(v.Raw[:])), true
 	case TypeDouble:
 		f := math.Float64frombits(raw)
-		return uint64(f), f >= 0 && f < 1<<63 && f == math.Trunc(f)
+		if f < 0 || f >= 1<<63 || f != math.Trunc(f) {
+			return 0, false
+		}
+		return uint64(f), true
 	default:
 		return 0, false
 	}
