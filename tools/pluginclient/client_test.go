@@ -95,10 +95,10 @@ func TestGoodPlugin(t *testing.T) {
 	want := &device.ContainerReservation{
 		Envs: map[string]string{"ACME_MODE": "shared", "ACME_SENSORS": "SN-0,PR-0"},
 		Devices: []*device.DeviceSpec{
-			{HostPath: "/host/dev/sensor-SN-0", TaskPath: "/dev/sensor-SN-0", CgroupPerms: "rw"},
-			{HostPath: "/host/dev/sensor-PR-0", TaskPath: "/dev/sensor-PR-0", CgroupPerms: "rw"},
+			{HostPath: "/dev/null", TaskPath: "/dev/sensor-SN-0", CgroupPerms: "rw"},
+			{HostPath: "/dev/null", TaskPath: "/dev/sensor-PR-0", CgroupPerms: "rw"},
 		},
-		Mounts: []*device.Mount{{HostPath: "/host/lib/acme", TaskPath: "/lib/acme", ReadOnly: true}},
+		Mounts: []*device.Mount{{HostPath: "/usr", TaskPath: "/opt/acme", ReadOnly: true}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("reservation (-want +got):\n%s", diff)

@@ -280,9 +280,9 @@ func (p *plugin) Reserve(ids []string) (*device.ContainerReservation, error) {
 		}
 		out.Envs["ACME_SENSORS"] += id
 		out.Devices = append(out.Devices, &device.DeviceSpec{
-			HostPath: "/host/dev/sensor-" + id, TaskPath: "/dev/sensor-" + id, CgroupPerms: "rw",
+			HostPath: "/dev/null", TaskPath: "/dev/sensor-" + id, CgroupPerms: "rw",
 		})
 	}
-	out.Mounts = []*device.Mount{{HostPath: "/host/lib/acme", TaskPath: "/lib/acme", ReadOnly: true}}
+	out.Mounts = []*device.Mount{{HostPath: "/usr", TaskPath: "/opt/acme", ReadOnly: true}}
 	return out, nil
 }

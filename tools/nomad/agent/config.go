@@ -1,0 +1,178 @@
+package agent
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config says what agent to run.
+type Config struct {
+	// Nomad is the binary to run.
+	Nomad Nomad
+	// Dir is where everything goes. It must exist and be empty; [Agent.Close]
+	// removes it.
+	Dir string
+	// Plugins are the device plugins to load.
+	Plugins []Plugin
+	// Chroot maps host files to their place in the root of exec tasks. Nothing
+	// else is there.
+	Chroot map[string]string
+	// StatsInterval is how often devices are measured; 0 means a second.
+	StatsInterval time.Duration
+	// Docker is the endpoint of the Docker engine, such as
+	// "unix:///var/run/docker.sock". Without one the docker driver is off.
+	Docker string
+}
+
+// Plugin is a device plugin to load.
+type Plugin struct {
+	// Binary is its file, which is copied into the agent's plugin directory
+	// under its own name.
+	Binary string
+	// Config is the content of its config block, in HCL.
+	Config string
+}
+
+func (p Plugin) name() string { return strings.TrimSuffix(filepath.Base(p.Binary), ".exe") }
+
+// ports are those of one agent.
+type ports struct{ http, rpc, serf int }
+
+// freePorts finds three ports that nobody listens on.
+func freePorts() (ports, error) {
+	var found [3]int
+	for i := range found {
+		tcp, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return ports{}, fmt.Errorf("looking for a free port: %w", err)
+		}
+		defer func() { _ = tcp.Close() }() // all are held until all are found
+		found[i] = tcp.Addr().(*net.TCPAddr).Port
+	}
+	return ports{http: found[0], rpc: found[1], serf: found[2]}, nil
+}
+
+func (c Config) pluginDir() string { return filepath.Join(c.Dir, "plugins") }
+func (c Config) dataDir() string   { return filepath.Join(c.Dir, "data") }
+func (c Config) file() string      { return filepath.Join(c.Dir, "agent.hcl") }
+func (c Config) logFile() string   { return filepath.Join(c.Dir, "agent.log") }
+
+// write writes the agent's configuration file and installs the plugins.
+func (c Config) write(p ports) error {
+	for _, dir := range []string{c.pluginDir(), c.dataDir()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	for _, plugin := range c.Plugins {
+		if err := install(plugin.Binary, filepath.Join(c.pluginDir(), filepath.Base(plugin.Binary))); err != nil {
+			return fmt.Errorf("installing the plugin: %w", err)
+		}
+	}
+	return os.WriteFile(c.file(), []byte(c.text(p)), 0o600)
+}
+
+// install copies a binary as a package would: complete under another name first.
+func install(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(to+".new", content, 0o755); err != nil {
+		return err
+	}
+	return os.Rename(to+".new", to)
+}
+
+func (c Config) text(p ports) string {
+	var b strings.Builder
+	interval := c.StatsInterval
+	if interval == 0 {
+		interval = time.Second
+	}
+	drivers := "raw_exec,exec"
+	if c.Docker != "" {
+		drivers += ",docker"
+	}
+	// The fingerprinters left out ask addresses that no loopback answers.
+	fmt.Fprintf(&b, `data_dir             = %q
+plugin_dir           = %q
+bind_addr            = "127.0.0.1"
+log_level            = "DEBUG"
+disable_update_check = true
+leave_on_interrupt   = false
+leave_on_terminate   = false
+
+advertise {
+  http = "127.0.0.1"
+  rpc  = "127.0.0.1"
+  serf = "127.0.0.1"
+}
+
+ports {
+  http = %d
+  rpc  = %d
+  serf = %d
+}
+
+consul {
+  auto_advertise   = false
+  client_auto_join = false
+  server_auto_join = false
+}
+
+server {
+  enabled          = true
+  bootstrap_expect = 1
+  raft_multiplier  = 1
+}
+
+client {
+  enabled = true
+  servers = ["127.0.0.1:%d"]
+  options {
+    "fingerprint.denylist" = "env_aws,env_azure,env_gce,env_digitalocean,consul,vault,cni,plugins_cni"
+    "driver.allowlist"     = %q
+  }
+`, c.dataDir(), c.pluginDir(), p.http, p.rpc, p.serf, p.rpc, drivers)
+	if len(c.Chroot) > 0 {
+		b.WriteString("  chroot_env {\n")
+		for _, from := range slices.Sorted(maps.Keys(c.Chroot)) {
+			fmt.Fprintf(&b, "    %q = %q\n", from, c.Chroot[from])
+		}
+		b.WriteString("  }\n")
+	}
+	fmt.Fprintf(&b, `}
+
+telemetry {
+  collection_interval = %q
+}
+
+plugin "raw_exec" {
+  config {
+    enabled = true
+  }
+}
+`, interval)
+	if c.Docker != "" {
+		fmt.Fprintf(&b, "\nplugin \"docker\" {\n  config {\n    endpoint = %q\n    allow_runtimes = [\"runc\", \"nvidia\"]\n  }\n}\n", c.Docker)
+	}
+	for _, plugin := range c.Plugins {
+		fmt.Fprintf(&b, "\nplugin %q {\n  config {\n%s\n  }\n}\n", plugin.name(), indent(plugin.Config, "    "))
+	}
+	return b.String()
+}
+
+func indent(text, by string) string {
+	var b strings.Builder
+	for line := range strings.Lines(strings.TrimSpace(text)) {
+		b.WriteString(by + strings.TrimRight(line, "\n") + "\n")
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
