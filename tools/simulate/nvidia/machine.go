@@ -171,6 +171,11 @@ func (m *Machine) Get(key string) (string, bool, error) {
 // Scenario gives the scenario as it is now.
 func (m *Machine) Scenario() (*scenario.File, error) { return m.store.Read() }
 
+// origin gives the scenario as it was at the start.
+func (m *Machine) origin() (*scenario.File, error) {
+	return scenario.Open(filepath.Join(m.dir, originName)).Read()
+}
+
 // Set changes a key.
 func (m *Machine) Set(key, value string) error {
 	return m.SetAll(map[string]string{key: value})

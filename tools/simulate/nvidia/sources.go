@@ -63,6 +63,9 @@ func profileByName(name string) (Profile, error) {
 	return Profile{}, fmt.Errorf("there is no profile %q: use one of %s", name, strings.Join(names, ", "))
 }
 
+// newestAPI is beyond every header version: all functions.
+const newestAPI = 9999
+
 // apiVersion turns the version of an NVML header ("12.4") into the number that
 // functions.def counts with (1204).
 func apiVersion(text string) (int, error) {

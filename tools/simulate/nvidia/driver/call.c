@@ -68,7 +68,7 @@ nvmlReturn_t call_open(struct call *c, enum function fn)
     return c->scenario ? NVML_SUCCESS : NVML_ERROR_MEMORY;
 }
 
-static nvmlReturn_t driver_state(const struct scenario *s)
+nvmlReturn_t driver_state(const struct scenario *s)
 {
     if (!s->loaded) return NVML_ERROR_DRIVER_NOT_LOADED;
     return driver_differs(s) ? NVML_ERROR_LIB_RM_VERSION_MISMATCH : NVML_SUCCESS;

@@ -135,6 +135,8 @@ nvmlReturn_t call_open(struct call *c, enum function fn);
 nvmlReturn_t call_reach(struct call *c, int gpu);
 nvmlReturn_t call_miss(struct call *c, nvmlReturn_t otherwise);
 void call_end(struct call *c);
+/* SUCCESS, or why the driver cannot answer anything. */
+nvmlReturn_t driver_state(const struct scenario *s);
 
 bool library_ready(void);
 void library_enter(void);
