@@ -125,6 +125,9 @@ func (d *decoder) field(key string, f *Field, given any, into reflect.Value) {
 			return
 		}
 		if culprit, ok := f.accept(value); !ok {
+			if f.Kind != KindStrings {
+				culprit = given // as it was written
+			}
 			d.add(key, culprit, f.want())
 			return
 		}

@@ -84,7 +84,7 @@ func (f *Field) parse(text string) (any, error) {
 
 func parseMap(text string) (map[string]string, error) {
 	if text == "" {
-		return nil, nil //nolint:nilnil // the empty map
+		return nil, nil
 	}
 	m := map[string]string{}
 	for pair := range strings.SplitSeq(text, ",") {

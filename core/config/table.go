@@ -86,9 +86,9 @@ func (f *Field) allowed() string {
 	case len(quoted) > 0:
 		return strings.Join(quoted, ", ")
 	case f.Kind == KindSpan:
-		return "`3` (looks), `\"30s\"` (time); not zero"
+		return "`3` (looks) or `\"30s\"` (time), above zero"
 	default:
-		return strings.TrimSpace(f.bounds("`"))
+		return strings.TrimPrefix(strings.TrimSpace(f.bounds("`")), "of ")
 	}
 }
 

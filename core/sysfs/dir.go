@@ -27,7 +27,7 @@ func (f *FS) readDir(path string, limit int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer dir.Close() //nolint:errcheck // nothing was written
+		defer dir.Close()
 		names, err := dir.Readdirnames(limit + 1)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err

@@ -34,7 +34,7 @@ func (f *FS) ReadLimit(path string, limit int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer file.Close() //nolint:errcheck // nothing was written
+		defer file.Close()
 		// It may have been replaced since; O_NONBLOCK kept a FIFO from holding us.
 		if info, err = file.Stat(); err != nil {
 			return nil, err

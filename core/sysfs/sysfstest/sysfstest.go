@@ -60,7 +60,7 @@ func WriteFile(root, file string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	if err := Write(root, f); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -79,7 +79,7 @@ func Write(root string, tsv io.Reader) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close() //nolint:errcheck // each file was closed by itself
+	defer dir.Close()
 	w := writer{root: dir}
 	defer w.leave()
 	// Links come last: no file is ever written through one of them.
