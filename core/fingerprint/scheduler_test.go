@@ -370,3 +370,18 @@ func TestGroups(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkScan is one look at cards that answer at once: discovery, booking,
+// health, and the new snapshot.
+func BenchmarkScan(b *testing.B) {
+	for _, cards := range []int{1, 8, 64, 512} {
+		b.Run(fmt.Sprint(cards), func(b *testing.B) {
+			h := &coretest.Hardware{}
+			for i := range cards {
+				id := fmt.Sprintf("dev-%03d", i)
+				h.Put(id, coretest.Device(id))
+			}
+			fingerprint.ScanForBenchmark(b, h)
+		})
+	}
+}
