@@ -82,15 +82,9 @@ func Write(root string, tsv io.Reader) error {
 	defer dir.Close()
 	w := writer{root: dir}
 	defer w.leave()
-	// Links come last: no file is ever written through one of them.
-	for _, links := range []bool{false, true} {
-		for _, entry := range entries {
-			if (entry.Kind == Link) != links {
-				continue
-			}
-			if err := w.create(entry); err != nil {
-				return fmt.Errorf("%s: %w", entry.Path, err)
-			}
+	for _, entry := range entries {
+		if err := w.create(entry); err != nil {
+			return fmt.Errorf("%s: %w", entry.Path, err)
 		}
 	}
 	return nil
