@@ -8,8 +8,8 @@ import (
 	"github.com/nomad-devices/nomad-devices/plugins/nvidia/internal/nvml"
 )
 
-// The codes of the faults that a scan can find. XIDs have codes of their own,
-// see [xidPolicy].
+// The codes of the faults that a scan or an event can find. XIDs have codes of
+// their own, see [xidPolicy].
 const (
 	codeLost           = "lost"
 	codeResetRequired  = "reset-required"
@@ -21,6 +21,8 @@ const (
 	codeBadPage        = "bad-page-in-use"
 	codePagesPending   = "page-retirement-pending"
 	codeUncorrectable  = "ecc-uncorrectable"
+	codePoison         = "fatal-poison"
+	codeUnavailable    = "gpu-unavailable"
 	codeFabric         = "fabric"
 	codeFabricNotReady = "fabric-not-ready"
 	codeFabricLimited  = "fabric-limited"

@@ -38,10 +38,12 @@ func (s *stat) is(value core.Value) core.Reading {
 	return core.Reading{Name: s.name, Value: value, Unit: s.unit, Description: s.description}
 }
 
-// outOf returns the reading of a value out of a limit.
+// outOf returns the reading of a value out of a limit, if that is known.
 func (s *stat) outOf(value, limit core.Value) core.Reading {
 	r := s.is(value)
-	r.Limit = limit
+	if limit.Known() {
+		r.Limit = limit
+	}
 	return r
 }
 

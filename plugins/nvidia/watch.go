@@ -182,13 +182,13 @@ func (w *watcher) handle(e nvml.Event) {
 		w.xid(card, instance{e.GPUInstance, e.ComputeInstance}, e.Data)
 	case nvml.EventFatalPoison:
 		w.suspect(card, core.Fault{
-			Code: "fatal-poison", Severity: core.Hard,
+			Code: codePoison, Severity: core.Hard,
 			Reason: "the GPU met poisoned data that it could not contain",
 			Remedy: xidSuspect.remedy(),
 		})
 	case nvml.EventGPUUnavailable:
 		w.suspect(card, core.Fault{
-			Code: "gpu-unavailable", Severity: core.Hard,
+			Code: codeUnavailable, Severity: core.Hard,
 			Reason: "the driver reports the GPU as unavailable",
 			Remedy: xidSuspect.remedy(),
 		})
