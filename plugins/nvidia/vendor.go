@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/nomad-devices/nomad-devices/core"
+	"github.com/nomad-devices/nomad-devices/core/config"
 	"github.com/nomad-devices/nomad-devices/core/plugin"
 	"github.com/nomad-devices/nomad-devices/core/sysfs"
 	"github.com/nomad-devices/nomad-devices/core/sysfs/pci"
@@ -26,7 +27,7 @@ const vendorName = "nvidia"
 func Plugin() plugin.Definition[*Config] {
 	return plugin.Definition[*Config]{
 		Name:     Name,
-		Defaults: func() *Config { return new(Config) },
+		Defaults: config.Defaults[Config],
 		New: func(cfg *Config, env plugin.Env) core.Vendor {
 			return newVendor(cfg, env.Log, env.Host, nvml.New(cfg.NVMLLibrary))
 		},

@@ -23,7 +23,7 @@ func uuid(model, n int) string {
 
 // H100 returns the n-th of a machine's H100 SXM GPUs, with NVLink and GPM.
 func H100(n int) *GPU {
-	return &GPU{
+	g := &GPU{
 		UUID: uuid(0x48313030, n), Name: "NVIDIA H100 80GB HBM3",
 		VBIOS: "96.00.89.00.01", Serial: fmt.Sprintf("16503230%05d", n), BoardPart: "900-21010-0300-000", GSP: "580.82.07",
 		Minor: n, Module: n + 1, PCI: nvml.PCI{Bus: uint32(0x1b + 0x11*n)},
@@ -65,9 +65,14 @@ func H100(n int) *GPU {
 			nvml.GPMPCIeTX: 100, nvml.GPMPCIeRX: 200, nvml.GPMNVLinkRX: 300, nvml.GPMNVLinkTX: 400,
 		},
 	}
+	for link := range uint32(18) {
+		g.Fields[nvml.Field{ID: nvml.FieldNVLinkState, Scope: link}] = nvml.NVLinkActive
+	}
+	return g
 }
 
-// A100 returns the n-th of a machine's A100 SXM GPUs: MIG, no GPM.
+// A100 returns the n-th of a machine's A100 SXM GPUs: MIG, no GPM, and a driver
+// that tells of NVLinks one by one.
 func A100(n int) *GPU {
 	g := H100(n)
 	g.UUID, g.Name = uuid(0x41313030, n), "NVIDIA A100-SXM4-40GB"
@@ -82,6 +87,9 @@ func A100(n int) *GPU {
 	g.PCIeGen, g.MaxPCIeGen, g.GPUMaxPCIeGen = 4, 4, 4
 	g.NVLinks = repeat(true, 12)
 	g.Fields[nvml.Field{ID: nvml.FieldNVLinkCount}] = 12
+	for link := range uint32(18) { // the driver does not know the field
+		delete(g.Fields, nvml.Field{ID: nvml.FieldNVLinkState, Scope: link})
+	}
 	g.Fabric, g.GPM = nvml.Fabric{}, nil
 	return g
 }
