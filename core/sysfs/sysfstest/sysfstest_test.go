@@ -89,7 +89,7 @@ func TestParseRefuses(t *testing.T) {
 		"/a\t1\n/a\t2":                     "line 2: the path occurs twice",
 		"/a\t1\n/a/\t":                     "line 2: the path occurs twice",
 		"/a\t1\n/a/b\t2":                   "/a/b lies below /a",
-		"/a/b\t2\n/a\t-> /tmp":             "/a/b lies below /a",
+		"/a/b\t2\n/a\t-> /x":               "/a/b lies below /a",
 		"/a\t!chardev\n/a/b/c\tx":          "/a/b/c lies below /a",
 		"/a\t!nonsense":                    "unknown kind",
 		"/a\t!chardev 1:3":                 "unknown kind",
