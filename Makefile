@@ -8,6 +8,9 @@ GO_LDFLAGS := -s -w -X $(VERSION_PACKAGE).Version=$(VERSION)
 # NVML's functions are bound when they are called. "-z now", which some
 # distributions make the default, would end the process before main.
 CGO_LDFLAGS_LAZY := -extldflags=-Wl,-z,lazy
+# Leaves gRPC's debugging pages out of the binary.
+GO_TAGS  := grpcnotrace
+export CGO_CFLAGS ?= -O2 -g0 -Wno-deprecated-declarations
 
 .DEFAULT_GOAL := help
 
@@ -21,11 +24,11 @@ build: plugins devctl ## build the plugins and devctl into .bin
 .PHONY: plugins
 plugins: ## build the plugins into .bin
 	@command -v $${CC:-cc} >/dev/null || { echo "the NVIDIA plugin needs a C compiler: install gcc"; exit 1; }
-	CGO_ENABLED=1 go -C plugins/nvidia build -trimpath -ldflags '$(GO_LDFLAGS) $(CGO_LDFLAGS_LAZY)' -o $(BIN)/nomad-device-nvidia ./cmd/nomad-device-nvidia
+	CGO_ENABLED=1 go -C plugins/nvidia build -tags $(GO_TAGS) -trimpath -ldflags '$(GO_LDFLAGS) $(CGO_LDFLAGS_LAZY)' -o $(BIN)/nomad-device-nvidia ./cmd/nomad-device-nvidia
 
 .PHONY: devctl
 devctl: ## build devctl into .bin
-	CGO_ENABLED=0 go -C tools build -trimpath -ldflags '$(GO_LDFLAGS)' -o $(BIN)/devctl ./cmd/devctl
+	CGO_ENABLED=0 go -C tools build -tags $(GO_TAGS) -trimpath -ldflags '$(GO_LDFLAGS)' -o $(BIN)/devctl ./cmd/devctl
 
 .PHONY: demo
 demo: ## a real Nomad agent schedules real tasks onto simulated GPUs
