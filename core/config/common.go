@@ -36,12 +36,6 @@ func (c *Common) Validate() []Problem {
 			Key: "host_root", Given: strconv.Quote(c.HostRoot), Want: `an absolute path such as "/"`,
 		})
 	}
-	if c.StatsTimeout > c.DriverTimeout {
-		problems = append(problems, Problem{
-			Key: "stats_timeout", With: "driver_timeout", Given: quoteDuration(c.StatsTimeout),
-			Want: "at most driver_timeout, which is " + quoteDuration(c.DriverTimeout),
-		})
-	}
 	for i, id := range c.IgnoredIDs {
 		if strings.TrimSpace(id) == "" {
 			problems = append(problems, Problem{
