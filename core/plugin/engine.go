@@ -77,7 +77,7 @@ func newEngine(common *config.Common, vendor core.Vendor, host *sysfs.FS, log hc
 		Log: log.Named("fingerprint"),
 	})
 	e.stats = stats.NewCollector(vendor, e.calls, stats.Options{
-		Timeout:       common.StatsTimeout,
+		Timeout:       min(common.StatsTimeout, common.DriverTimeout),
 		DriverTimeout: common.DriverTimeout,
 		Hung:          e.looks.Wake,
 		Log:           log.Named("stats"),
