@@ -16,9 +16,13 @@ import (
 //	gpu0/gi1/access 12
 //	gpu0/gi1/ci0/access 13
 //
-// where the number after gpu is the minor number of the GPU's own node, and M
-// stands for /dev/nvidia-caps/nvidia-capM.
+// where the number after gpu is the minor number of the GPU's own node, and a
+// minor number M at the end stands for /dev/nvidia-caps/nvidia-capM.
 const migMinorsPath = "/proc/driver/nvidia-caps/mig-minors"
+
+// maxMIGMinors is the most bytes that the list may have. Drivers list all
+// instances that there could be, on 32 GPUs and more: more than 100 KiB.
+const maxMIGMinors = 1 << 20
 
 // maxMinor is the largest minor number that Linux has (MINORBITS is 20).
 const maxMinor = 1<<20 - 1

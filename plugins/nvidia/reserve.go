@@ -120,9 +120,9 @@ func (c *Config) nodes(host *sysfs.FS, d claim) ([]core.Node, error) {
 }
 
 // capNodes returns the nodes that give access to a MIG instance. Their numbers
-// are drawn when the instance is made, so they are read anew each time.
+// are the loaded driver's to choose, so they are read anew each time.
 func capNodes(host *sysfs.FS, d claim) (gi, ci string, err error) {
-	data, err := host.Read(migMinorsPath)
+	data, err := host.ReadLimit(migMinorsPath, maxMIGMinors)
 	if err != nil {
 		return "", "", fmt.Errorf("cannot tell the capability nodes of the MIG instance: %w", err)
 	}

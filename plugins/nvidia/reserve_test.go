@@ -1,6 +1,7 @@
 package nvidia
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -159,6 +160,37 @@ func TestGrantErrors(t *testing.T) {
 				t.Errorf("error %v, want one that says %q", err, tt.says)
 			}
 		})
+	}
+}
+
+// Drivers list every instance that there could be on any number of GPUs.
+func TestGrantWithALongList(t *testing.T) {
+	t.Parallel()
+	var list strings.Builder
+	minor := 3
+	add := func(name migCap) {
+		fmt.Fprintf(&list, `%s %d\n`, name, minor)
+		minor++
+	}
+	for gpu := range 32 {
+		for gi := range 15 {
+			add(gpuInstanceCap(gpu, gi))
+			for ci := range 8 {
+				add(computeInstanceCap(gpu, gi, ci))
+			}
+		}
+	}
+	machine := "/dev/nvidiactl\tx\n/dev/nvidia31\tx\n/dev/nvidia-uvm\tx\n" +
+		"/dev/nvidia-caps/nvidia-cap4314\tx\n/dev/nvidia-caps/nvidia-cap4322\tx\n" +
+		migMinorsPath + "\t" + list.String() + "\n"
+	c := config.Defaults[Config]()
+	c.Access = accessDevices
+	got, err := c.grant(host(t, machine), claim{uuid: "MIG-1", minor: 31, mig: true, gi: 14, ci: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(got.Nodes, func(n core.Node) bool { return n.Path == "/dev/nvidia-caps/nvidia-cap4322" }) {
+		t.Errorf("nodes %v", got.Nodes)
 	}
 }
 
