@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -49,10 +50,11 @@ func Build(ctx context.Context, api string, without ...string) (string, error) {
 		return "", err
 	}
 	cc := os.Getenv("CC")
-	if cc == "" {
+	if strings.TrimSpace(cc) == "" {
 		cc = "cc"
 	}
-	cache, err := cacheDir(cc, names)
+	v := variant{cc: cc, api: number, names: names}
+	cache, err := v.cacheDir()
 	if err != nil {
 		return "", err
 	}
@@ -60,20 +62,28 @@ func Build(ctx context.Context, api string, without ...string) (string, error) {
 	if _, err := os.Stat(library); err == nil {
 		return library, nil
 	}
-	if err := compile(ctx, cc, names, library); err != nil {
+	if err := v.compile(ctx, library); err != nil {
 		return "", err
 	}
 	return library, nil
 }
 
+// variant is one way to compile the driver.
+type variant struct {
+	cc    string   // the compiler, perhaps with flags
+	api   int      // the NVML header version as in functions.def
+	names []string // the functions to export
+	flags []string // besides compilerFlags
+}
+
 // cacheDir names the directory by all that the library depends on.
-func cacheDir(cc string, names []string) (string, error) {
+func (v variant) cacheDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("no place to keep the compiled simulator: %w", err)
 	}
 	sum := sha256.New()
-	fmt.Fprintln(sum, runtime.GOARCH, cc, headerModule, os.Getenv("NVML_INCLUDE"), compilerFlags, names)
+	fmt.Fprintln(sum, runtime.GOARCH, headerModule, os.Getenv("NVML_INCLUDE"), compilerFlags, v)
 	err = fs.WalkDir(sources, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -88,9 +98,10 @@ func cacheDir(cc string, names []string) (string, error) {
 	return filepath.Join(base, "nomad-devices", "simulate-nvidia", hex.EncodeToString(sum.Sum(nil))[:24]), nil
 }
 
-func compile(ctx context.Context, cc string, names []string, library string) (err error) {
-	if _, err := exec.LookPath(strings.Fields(cc)[0]); err != nil {
-		return fmt.Errorf("%w %q: install gcc (and the C library's headers), or name a compiler in CC: %w", ErrNoCompiler, cc, err)
+func (v variant) compile(ctx context.Context, library string) (err error) {
+	words := strings.Fields(v.cc)
+	if _, err := exec.LookPath(words[0]); err != nil {
+		return fmt.Errorf("%w %q: install gcc (and the C library's headers), or name a compiler in CC: %w", ErrNoCompiler, v.cc, err)
 	}
 	include, err := headerDir(ctx)
 	if err != nil {
@@ -107,7 +118,7 @@ func compile(ctx context.Context, cc string, names []string, library string) (er
 	if err := os.CopyFS(work, sources); err != nil {
 		return err
 	}
-	script := "{ global: " + strings.Join(names, "; ") + "; local: *; };\n"
+	script := "{ global: " + strings.Join(v.names, "; ") + "; local: *; };\n"
 	if err := os.WriteFile(filepath.Join(work, "exports"), []byte(script), 0o644); err != nil {
 		return err
 	}
@@ -116,12 +127,11 @@ func compile(ctx context.Context, cc string, names []string, library string) (er
 		return err
 	}
 	built := filepath.Join(work, libraryName)
-	words := strings.Fields(cc)
-	args := slices.Concat(words[1:], compilerFlags,
-		[]string{"-I" + include, "-Wl,--version-script," + filepath.Join(work, "exports"), "-o", built}, files, []string{"-ldl"})
+	args := slices.Concat(words[1:], compilerFlags, v.flags,
+		[]string{"-DNVSIM_API=" + strconv.Itoa(v.api), "-I" + include, "-Wl,--version-script," + filepath.Join(work, "exports"), "-o", built}, files, []string{"-ldl"})
 	cmd := exec.CommandContext(ctx, words[0], args...)
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot compile the simulated driver with %s: %w\n%s", cc, err, bytes.TrimSpace(output))
+		return fmt.Errorf("cannot compile the simulated driver with %s: %w\n%s", v.cc, err, bytes.TrimSpace(output))
 	}
 	// Another process may have been faster; its library is as good.
 	return os.Rename(built, library)

@@ -33,7 +33,7 @@ type Fault struct {
 // catalogue (docs.nvidia.com/deploy/xid-errors).
 var faults = []Fault{
 	{"ecc", "uncorrectable memory error (XID 48), a row waits for its remapping, drain and reset", []string{"ecc.uncorrected.volatile.dram=+1", "ecc.uncorrected.aggregate.dram=+1", "remap.pending=1", "retired.double_bit=+1", "retired.pending=1", "recovery_action=4"}, []string{"ecc-double", "xid 48"}},
-	{"fabric", "the fabric reports the GPU unhealthy", []string{"fabric.health_mask=0x5a9a", "fabric.health_summary=2", "fabric.status=999"}, nil},
+	{"fabric", "the fabric reports the GPU unhealthy", []string{"fabric.health_mask=0x519a", "fabric.health_summary=2", "fabric.status=999"}, nil},
 	{"hang", "no call for the GPU returns", []string{"call.*.hang=true"}, nil},
 	{"hot", "the GPU slows down because of its temperature", []string{"temperature=91", "clocks_event_reasons=0x60", "clock.graphics=210", "clock.sm=210"}, nil},
 	{"lost", "every call answers GPU_IS_LOST, without an event", []string{"lost=true"}, nil},

@@ -3,6 +3,7 @@ package nvidia
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/nomad-devices/nomad-devices/tools/simulate/tree"
 )
@@ -22,8 +23,8 @@ const (
 func capInstance(minor, gi int) int    { return capFirst + minor*capsPerGPU + gi*capsPerInstance }
 func capCompute(minor, gi, ci int) int { return capInstance(minor, gi) + 1 + ci }
 
-// capsTree is the table of all capabilities that there could be.
-func capsTree(t *tree.Tree) {
+// capsTable has all capabilities that there could be, whatever the machine.
+var capsTable = sync.OnceValue(func() string {
 	var table strings.Builder
 	fmt.Fprintf(&table, "config %d\nmonitor %d\n", capConfig, capMonitor)
 	for minor := range maxGPUs {
@@ -34,7 +35,12 @@ func capsTree(t *tree.Tree) {
 			}
 		}
 	}
-	t.File("/proc/driver/nvidia-caps/mig-minors", table.String())
+	return table.String()
+})
+
+// capsTree is what the driver shows of capabilities without any MIG device.
+func capsTree(t *tree.Tree) {
+	t.File("/proc/driver/nvidia-caps/mig-minors", capsTable())
 	capability(t, "mig/config", capConfig)
 	capability(t, "mig/monitor", capMonitor)
 }

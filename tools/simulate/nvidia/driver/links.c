@@ -189,8 +189,11 @@ nvmlReturn_t nvmlDeviceGetGpuFabricInfoV(nvmlDevice_t device, nvmlGpuFabricInfoV
     struct fabric f;
     ENTER_GPU(nvmlDeviceGetGpuFabricInfoV, device);
     NEED(info);
-    /* Both versions begin with the same members. */
-    if (info->version != nvmlGpuFabricInfo_v2 && info->version != nvmlGpuFabricInfo_v3) return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    /* Both versions begin with the same members; the newer one came with the
+     * newer drivers. */
+    bool knows_v3 = NVSIM_API >= 1300;
+    if (info->version != nvmlGpuFabricInfo_v2 && !(knows_v3 && info->version == nvmlGpuFabricInfo_v3))
+        return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     nvmlReturn_t r = fabric(&call, &f);
     if (r != NVML_SUCCESS) return r;
     memcpy(info->clusterUuid, f.cluster, sizeof f.cluster);

@@ -13,6 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The header version of the simulated driver, for the few answers that depend
+ * on it. What it exports is decided when it is linked. */
+#ifndef NVSIM_API
+#define NVSIM_API 9999
+#endif
+
 #define MAX_GPUS 32
 /* Seven slices and one to spare: as many MIG devices as any GPU can hold. */
 #define MAX_MIGS 8

@@ -95,7 +95,8 @@ bool parse_number(const char *text, long long *out)
         {"", 1}, {"KiB", 1LL << 10}, {"MiB", 1LL << 20}, {"GiB", 1LL << 30},
     };
     char *end;
-    if (!*text) return false;
+    if (strcmp(text, "true") == 0) return *out = 1, true;
+    if (strcmp(text, "false") == 0) return *out = 0, true;
     bool negative = *text == '-';
     unsigned long long n = strtoull(negative ? text + 1 : text, &end, 0);
     if (end == text || (negative && end == text + 1)) return false;
@@ -107,8 +108,6 @@ bool parse_number(const char *text, long long *out)
             return true;
         }
     }
-    if (strcmp(text, "true") == 0) return *out = 1, true;
-    if (strcmp(text, "false") == 0) return *out = 0, true;
     return false;
 }
 
@@ -146,10 +145,7 @@ const char *text_of(const struct scenario *s, int gpu, const char *key)
 bool number_of(const struct scenario *s, int gpu, const char *key, long long *out)
 {
     const char *value = text_of(s, gpu, key);
-    if (!value) return false;
-    if (strcmp(value, "true") == 0) return *out = 1, true;
-    if (strcmp(value, "false") == 0) return *out = 0, true;
-    return parse_number(value, out);
+    return value && parse_number(value, out);
 }
 
 bool real_of(const struct scenario *s, int gpu, const char *key, double *out)
