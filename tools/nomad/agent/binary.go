@@ -148,18 +148,32 @@ func RepositoryRoot() (string, error) {
 	}
 }
 
-// Build builds the Go program pkg (such as ./cmd/thing) of the module below the
-// repository's root into the file out.
-func Build(ctx context.Context, module, pkg, out string, env ...string) error {
+// Program is a Go program of this repository.
+type Program struct {
+	// Module is the module's directory below the root: "tools".
+	Module string
+	// Package is the program in it: "./cmd/devctl".
+	Package string
+	// Output is the file to write.
+	Output string
+	// Env is added to the environment of the build.
+	Env []string
+	// Tags are build tags, and LinkerFlags further flags for the linker.
+	Tags, LinkerFlags string
+}
+
+// Build builds a program as a release would.
+func Build(ctx context.Context, p Program) error {
 	root, err := RepositoryRoot()
 	if err != nil {
 		return err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, pkg)
-	build.Dir = filepath.Join(root, module)
-	build.Env = append(os.Environ(), env...)
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", p.Tags,
+		"-ldflags", "-s -w "+p.LinkerFlags, "-o", p.Output, p.Package)
+	build.Dir = filepath.Join(root, p.Module)
+	build.Env = append(os.Environ(), p.Env...)
 	if output, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", filepath.Join(module, pkg), err, output)
+		return fmt.Errorf("building %s in %s: %w\n%s", p.Package, p.Module, err, output)
 	}
 	return nil
 }

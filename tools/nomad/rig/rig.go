@@ -1,0 +1,152 @@
+// Package rig puts together what the demonstration and the end-to-end tests of
+// the NVIDIA plugin run on: the built programs, a simulated machine with GPUs of
+// several kinds, and an agent with the plugin on it.
+package rig
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/nomad-devices/nomad-devices/tools/nomad/agent"
+	"github.com/nomad-devices/nomad-devices/tools/simulate/nvidia"
+)
+
+// PluginName is the name of the NVIDIA plugin, its file and its block.
+const PluginName = "nomad-device-nvidia"
+
+// ProbePath is where exec tasks and containers find the probe.
+const ProbePath = "/bin/probe"
+
+// The device groups of the machine that [Mixed] makes.
+const (
+	H100 = "NVIDIA H100 80GB HBM3"
+	T4   = "Tesla T4"
+	MIG  = "NVIDIA H100 80GB HBM3 MIG 3g.40gb"
+)
+
+// The numbers of the GPUs of the machine that [Mixed] makes: two whole H100, two
+// T4, and an H100 that is cut into two MIG instances.
+var (
+	H100GPUs = []int{0, 1}
+	T4GPUs   = []int{2, 3}
+	MIGGPU   = 4
+)
+
+// Binaries are the programs that everything needs.
+type Binaries struct {
+	Nomad  agent.Nomad
+	Plugin string
+	Probe  string
+}
+
+// Build finds or builds the programs; ours go into dir. What takes long is told
+// to progress.
+func Build(ctx context.Context, dir string, progress io.Writer) (Binaries, error) {
+	b := Binaries{Plugin: filepath.Join(dir, PluginName), Probe: filepath.Join(dir, "probe")}
+	var err error
+	if b.Nomad, err = agent.FindNomad(ctx, progress); err != nil {
+		return b, err
+	}
+	if err := agent.Build(ctx, agent.Program{
+		Module: "tools", Package: "./nomad/probe", Output: b.Probe, Env: []string{"CGO_ENABLED=0"},
+	}); err != nil {
+		return b, err
+	}
+	// The flags of "make plugins": NVML's functions are bound lazily, and
+	// gRPC's debugging pages stay out.
+	err = agent.Build(ctx, agent.Program{
+		Module: filepath.Join("plugins", "nvidia"), Package: "./cmd/" + PluginName, Output: b.Plugin,
+		Env: []string{"CGO_ENABLED=1"}, Tags: "grpcnotrace", LinkerFlags: "-extldflags=-Wl,-z,lazy",
+	})
+	return b, err
+}
+
+// t4 is what makes a GPU of the 8xh100 profile a T4.
+var t4 = map[string]string{
+	"name": T4, "brand": "2", "architecture": "6", "compute_capability": "7.5",
+	"memory.total": "15360 MiB", "memory.reserved": "442 MiB", "bar1.total": "256 MiB",
+	"cores": "2560", "memory_bus_width": "256", "pci.device": "0x1eb8",
+	"pcie.max_generation": "3", "pcie.device_max_generation": "3", "pcie.generation": "3",
+	"power.limit": "70000", "power.usage": "9210",
+	"clock.max.sm": "1590", "clock.max.graphics": "1590", "clock.max.memory": "5001",
+	"nvlink.links": "0", "fabric.state": "0", "gpm": "0", "mig.max": "0",
+	"board_part_number": "900-2G183-0000-001", "vbios_version": "90.04.96.00.9F",
+}
+
+// Mixed starts a simulated machine with GPUs of several kinds in dir. set
+// changes keys of its scenario.
+func Mixed(ctx context.Context, dir string, set map[string]string) (*nvidia.Machine, error) {
+	keys := map[string]string{}
+	for _, gpu := range T4GPUs {
+		for key, value := range t4 {
+			keys[gpuKey(gpu, key)] = value
+		}
+	}
+	for gpu := MIGGPU + 1; gpu < 8; gpu++ {
+		keys[gpuKey(gpu, "present")] = "false"
+	}
+	maps.Copy(keys, set)
+	machine, err := nvidia.Start(ctx, dir, "8xh100", nvidia.Options{Set: keys})
+	if err != nil {
+		return nil, err
+	}
+	if err := machine.MIG(MIGGPU, "3g.40gb", "3g.40gb"); err != nil {
+		return nil, err
+	}
+	return machine, nil
+}
+
+func gpuKey(gpu int, key string) string { return "gpu." + strconv.Itoa(gpu) + "." + key }
+
+// Quick are settings that make the plugin look every second and trust a GPU
+// again after two good looks.
+const Quick = `fingerprint_period = "1s"
+health {
+  recover_after = "2"
+}
+`
+
+// AgentConfig is an agent's configuration with the plugin on the machine.
+// settings are further lines for the plugin's config block. The agent's
+// directory is made below dir.
+func (b Binaries) AgentConfig(dir string, machine *nvidia.Machine, settings ...string) (agent.Config, error) {
+	home := filepath.Join(dir, "agent")
+	if err := os.Mkdir(home, 0o755); err != nil {
+		return agent.Config{}, fmt.Errorf("making a place for the agent: %w", err)
+	}
+	return agent.Config{
+		Nomad:  b.Nomad,
+		Dir:    home,
+		Chroot: map[string]string{b.Probe: ProbePath},
+		Plugins: []agent.Plugin{{
+			Binary: b.Plugin,
+			Config: machine.Config() + "\n" + strings.Join(settings, "\n"),
+		}},
+	}, nil
+}
+
+// Task is a job with the probe, which writes down the variables and nodes that
+// NVIDIA's software looks at. With hold it stays.
+func (b Binaries) Task(name, driver string, hold bool, requests ...agent.Request) agent.Spec {
+	spec := agent.Spec{
+		Name: name, Driver: driver, Command: ProbePath,
+		Args: []string{
+			"-env", "CUDA_*,NVIDIA_*",
+			"-nodes", "/dev/nvidia*,/dev/nvidia-caps/*,/dev/dri/*",
+		},
+		Devices: requests,
+	}
+	if driver == "raw_exec" {
+		spec.Command = b.Probe
+	}
+	if hold {
+		spec.Args = append(spec.Args, "-hold")
+	}
+	return spec
+}
