@@ -25,13 +25,40 @@ type Unit string
 
 // The units that Nomad knows (plugins/shared/structs/units.go).
 const (
-	NoUnit                                        Unit = ""
-	KiB, MiB, GiB, TiB, PiB, EiB                  Unit = "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"
-	KB, MB, GB, TB, PB, EB                        Unit = "kB", "MB", "GB", "TB", "PB", "EB"
-	KiBPerS, MiBPerS, GiBPerS, TiBPerS            Unit = "KiB/s", "MiB/s", "GiB/s", "TiB/s"
-	KBPerS, MBPerS, GBPerS, TBPerS                Unit = "kB/s", "MB/s", "GB/s", "TB/s"
-	MHz, GHz                                      Unit = "MHz", "GHz"
-	Milliwatt, Watt, Kilowatt, Megawatt, Gigawatt Unit = "mW", "W", "kW", "MW", "GW"
+	NoUnit Unit = ""
+
+	KiB Unit = "KiB"
+	MiB Unit = "MiB"
+	GiB Unit = "GiB"
+	TiB Unit = "TiB"
+	PiB Unit = "PiB"
+	EiB Unit = "EiB"
+
+	KB Unit = "kB"
+	MB Unit = "MB"
+	GB Unit = "GB"
+	TB Unit = "TB"
+	PB Unit = "PB"
+	EB Unit = "EB"
+
+	KiBPerS Unit = "KiB/s"
+	MiBPerS Unit = "MiB/s"
+	GiBPerS Unit = "GiB/s"
+	TiBPerS Unit = "TiB/s"
+
+	KBPerS Unit = "kB/s"
+	MBPerS Unit = "MB/s"
+	GBPerS Unit = "GB/s"
+	TBPerS Unit = "TB/s"
+
+	MHz Unit = "MHz"
+	GHz Unit = "GHz"
+
+	Milliwatt Unit = "mW"
+	Watt      Unit = "W"
+	Kilowatt  Unit = "kW"
+	Megawatt  Unit = "MW"
+	Gigawatt  Unit = "GW"
 )
 
 // Value is one typed value, of an attribute or of a reading. The zero Value is

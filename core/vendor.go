@@ -65,8 +65,8 @@ type Closer interface {
 	Close() error
 }
 
-// ErrRestart, wrapped in an error from [Vendor.Discover], says that only a
-// fresh process can go on: a driver library, once mapped, cannot be replaced.
+// ErrRestart says, wrapped in an error from [Vendor.Discover], that only a fresh
+// process can go on: a driver library, once mapped, cannot be replaced.
 // The core logs the error as one line and ends the process, leaving its streams
 // open so that Nomad starts it again.
 var ErrRestart = errors.New("only a fresh process can go on")

@@ -175,7 +175,7 @@ func ask(v reflect.Value) []Problem {
 			problems = append(problems, ask(v.Field(i))...)
 		}
 	}
-	if validator, ok := v.Addr().Interface().(Validator); ok {
+	if validator, ok := reflect.TypeAssert[Validator](v.Addr()); ok {
 		problems = append(problems, validator.Validate()...)
 	}
 	return problems

@@ -72,10 +72,10 @@ func kindOf(t reflect.Type, block bool) (Kind, bool) {
 		}
 		return 0, false
 	}
-	switch {
-	case t == typeDuration:
+	switch t {
+	case typeDuration:
 		return KindDuration, true
-	case t == typeSpan:
+	case typeSpan:
 		return KindSpan, true
 	}
 	switch t.Kind() {

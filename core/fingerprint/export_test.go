@@ -13,6 +13,7 @@ import (
 // ScanForBenchmark lets the tests outside the package scan without the pauses of
 // Run.
 func ScanForBenchmark(b *testing.B, vendor core.Vendor) {
+	b.Helper()
 	s := New(vendor, guard.NewGroup(nil), Options{Period: time.Hour, DriverTimeout: time.Minute, Log: hclog.NewNullLogger()})
 	b.ReportAllocs()
 	for b.Loop() {

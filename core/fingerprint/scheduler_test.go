@@ -355,7 +355,7 @@ func TestGroups(t *testing.T) {
 	}, func(_ *coretest.Hardware, s *fingerprint.Scheduler) {
 		got := map[string]map[string]core.Value{}
 		for _, g := range s.Current().Groups {
-			got[g.Group.String()] = g.Attributes
+			got[g.String()] = g.Attributes
 		}
 		want := map[string]map[string]core.Value{
 			"acme/gpu/Acme One":  {"memory": core.Int(1024, core.MiB), "healthy_count": core.Count(2)},
@@ -365,7 +365,7 @@ func TestGroups(t *testing.T) {
 			t.Errorf("attributes -want +got\n%s", diff)
 		}
 		names := slices.Sorted(maps.Keys(got))
-		if s.Current().Groups[0].Group.String() != names[0] {
+		if s.Current().Groups[0].String() != names[0] {
 			t.Error("groups are not sorted")
 		}
 	})

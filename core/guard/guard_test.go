@@ -121,7 +121,7 @@ func TestCancelledCallerIsNotAHungDriver(t *testing.T) {
 		g := guard.NewGroup(nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		_, err := guard.Call(ctx, g, "card", timeout, func(ctx context.Context) (int, error) {
+		_, err := guard.Call(ctx, g, "card", timeout, func(context.Context) (int, error) {
 			time.Sleep(2 * time.Second) // deaf to its context, but not hung
 			return 0, nil
 		})

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -68,9 +69,7 @@ func serve(t *testing.T, h *coretest.Hardware, settings map[string]any, nodes ..
 	}
 	p := raw.(device.DevicePlugin)
 	all := map[string]any{"host_root": root, "fingerprint_period": "1s", "driver_timeout": "300ms", "stats_timeout": "200ms", "health": []map[string]any{{"recover_after": "1"}}}
-	for key, value := range settings {
-		all[key] = value
-	}
+	maps.Copy(all, settings)
 	if err := setConfig(t, p, all); err != nil {
 		t.Fatalf("SetConfig: %v", err)
 	}

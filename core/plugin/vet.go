@@ -101,7 +101,7 @@ func vetAttribute(key string, v core.Value) (core.Value, error) {
 			return v, fmt.Errorf("%v is not a number", v)
 		}
 		if _, ok := structs.UnitIndex[string(v.Unit())]; !ok && v.Unit() != core.NoUnit {
-			return v, fmt.Errorf("Nomad does not know the unit %q", v.Unit())
+			return v, fmt.Errorf("the unit %q is not one of Nomad's", v.Unit())
 		}
 		return v, nil
 	case core.KindVersion:

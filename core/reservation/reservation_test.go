@@ -33,13 +33,13 @@ func (g granting) Grant(_ context.Context, d core.Device) (core.Grant, error) {
 
 // host makes a host root with the files; a value that begins with "-> " is a
 // link.
-func host(t testing.TB, files map[string]string) *sysfs.FS {
-	t.Helper()
-	root := t.TempDir()
+func host(tb testing.TB, files map[string]string) *sysfs.FS {
+	tb.Helper()
+	root := tb.TempDir()
 	for name, content := range files {
 		path := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		var err error
 		if target, ok := strings.CutPrefix(content, "-> "); ok {
@@ -48,16 +48,16 @@ func host(t testing.TB, files map[string]string) *sysfs.FS {
 			err = os.WriteFile(path, []byte(content), 0o600)
 		}
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return sysfs.New(root)
 }
 
-func snapshot(t testing.TB, h *coretest.Hardware) *fingerprint.Snapshot {
-	t.Helper()
+func snapshot(tb testing.TB, h *coretest.Hardware) *fingerprint.Snapshot {
+	tb.Helper()
 	s := fingerprint.New(h, guard.NewGroup(nil), fingerprint.Options{Period: time.Hour, DriverTimeout: time.Second, Log: hclog.NewNullLogger()})
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(tb.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	for !s.Current().Complete {
@@ -68,8 +68,8 @@ func snapshot(t testing.TB, h *coretest.Hardware) *fingerprint.Snapshot {
 	return s.Current()
 }
 
-func machine(t testing.TB) *coretest.Hardware {
-	t.Helper()
+func machine(tb testing.TB) *coretest.Hardware {
+	tb.Helper()
 	h := &coretest.Hardware{}
 	h.Put("1", coretest.Device("a"))
 	h.Put("2", coretest.Device("b"))
@@ -79,9 +79,9 @@ func machine(t testing.TB) *coretest.Hardware {
 	return h
 }
 
-func assemble(t testing.TB, vendor core.Vendor, h *coretest.Hardware, fs *sysfs.FS, ids ...string) (reservation.Reservation, error) {
-	t.Helper()
-	return reservation.Assemble(t.Context(), vendor, snapshot(t, h), ids, reservation.Options{
+func assemble(tb testing.TB, vendor core.Vendor, h *coretest.Hardware, fs *sysfs.FS, ids ...string) (reservation.Reservation, error) {
+	tb.Helper()
+	return reservation.Assemble(tb.Context(), vendor, snapshot(tb, h), ids, reservation.Options{
 		Host: fs, Calls: guard.NewGroup(nil), Timeout: time.Second,
 	})
 }
