@@ -156,7 +156,7 @@ func asBlock(v reflect.Value) (map[string]any, bool) {
 	if v.Kind() != reflect.Map {
 		return nil, false
 	}
-	if block, ok := v.Interface().(map[string]any); ok {
+	if block, ok := reflect.TypeAssert[map[string]any](v); ok {
 		return block, true
 	}
 	block := make(map[string]any, v.Len())

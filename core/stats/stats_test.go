@@ -26,15 +26,15 @@ type node struct {
 	hung      int
 }
 
-func newNode(t testing.TB, vendor core.Vendor, hardware *coretest.Hardware, devices int) *node {
-	t.Helper()
+func newNode(tb testing.TB, vendor core.Vendor, hardware *coretest.Hardware, devices int) *node {
+	tb.Helper()
 	for i := range devices {
 		id := fmt.Sprintf("dev-%03d", i)
 		hardware.Put(id, coretest.Device(id))
 	}
 	calls := guard.NewGroup(nil)
 	looks := fingerprint.New(vendor, calls, fingerprint.Options{Period: time.Hour, DriverTimeout: 5 * time.Second, Log: hclog.NewNullLogger()})
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(tb.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- looks.Run(ctx) }()
 	for !looks.Current().Complete {
@@ -52,10 +52,10 @@ func newNode(t testing.TB, vendor core.Vendor, hardware *coretest.Hardware, devi
 	return n
 }
 
-func (n *node) collect(t testing.TB) map[string]stats.Measurement {
-	t.Helper()
+func (n *node) collect(tb testing.TB) map[string]stats.Measurement {
+	tb.Helper()
 	all := map[string]stats.Measurement{}
-	for _, m := range n.collector.Collect(t.Context(), n.snapshot, 10*time.Second) {
+	for _, m := range n.collector.Collect(tb.Context(), n.snapshot, 10*time.Second) {
 		all[m.Device.ID] = m
 	}
 	return all

@@ -57,5 +57,5 @@ func rootError(root string, err error) error {
 	if inner, ok := errors.AsType[*fs.PathError](err); ok {
 		err = inner.Err
 	}
-	return fmt.Errorf("%w %s: %v; check the setting host_root", ErrRoot, root, err)
+	return fmt.Errorf("%w %s: %v; check the setting host_root", ErrRoot, root, err) //nolint:errorlint // a missing root must not read as a missing file below it
 }
