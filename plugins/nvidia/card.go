@@ -65,6 +65,9 @@ func (c *card) read(ctx context.Context, at look) ([]core.Device, error) {
 	if c.at.session == nil || at.session.number != c.at.session.number || at.epoch != c.at.epoch {
 		c.gpu, c.left, c.doubtful = nil, false, true
 	}
+	if c.at.session != nil && at.session.number != c.at.session.number {
+		c.health.gone = true // the driver was unloaded in between
+	}
 	c.at = at
 	if c.left {
 		return nil, nil
@@ -255,7 +258,7 @@ func (c *card) failed(err error) ([]core.Device, error) {
 		if class == nvml.ClassNotFound {
 			err = fmt.Errorf("%w: %w", nvml.ErrGPUIsLost, err)
 		}
-		return c.unread(callFault(err))
+		return c.unread(c.health.lost(err))
 	case class == nvml.ClassNotFound:
 		return c.refused("the kernel module lists it, and the management library does not offer it: " + err.Error())
 	case class == nvml.ClassPermission && !known:

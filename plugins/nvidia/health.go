@@ -54,18 +54,35 @@ type healthMemory struct {
 	last         vitals
 	unrepairable bool
 	joined       bool // the GPU was part of its fabric once
+	// gone says that the GPU or its driver was away since the last examination.
+	gone bool
+}
+
+// lost is what the error of a call means for a GPU that could not be read at
+// all.
+func (m *healthMemory) lost(err error) core.Fault {
+	m.gone = m.gone || nvml.ClassOf(err) == nvml.ClassLost
+	return callFault(err)
 }
 
 // examine says what is wrong with a GPU, and which latched faults the driver
 // disproves. fabric is what this scan learned about its NVLink fabric; the zero
 // Fabric is none.
 //
+// A GPU that was lost and answers again was reset, or its driver was loaded anew:
+// by itself none comes back. That disproves all that happened before, also where
+// the driver has no recovery action to tell of.
+//
 // It makes one call, and a second one where the driver can tell of memory that
 // is beyond repair.
 func (m *healthMemory) examine(gpu nvml.Device, fabric nvml.Fabric, policy xidPolicy) (faults []core.Fault, cleared []string) {
 	faults, cleared = m.checkup(gpu.FieldValues, policy)
 	if slices.ContainsFunc(faults, func(f core.Fault) bool { return f.Code == codeLost }) {
+		m.gone = true
 		return faults, cleared // each further call would only take its time to say so
+	}
+	if m.gone && !slices.ContainsFunc(faults, func(f core.Fault) bool { return severe(f.Err) }) {
+		m.gone, cleared = false, []string{"*"}
 	}
 	if bad, err := gpu.Unrepairable(); err == nil {
 		m.unrepairable = bad

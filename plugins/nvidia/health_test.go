@@ -226,6 +226,45 @@ func TestCheckupSeesLossInAField(t *testing.T) {
 	}
 }
 
+// Without a recovery action, only a GPU that went away and came back has left its
+// XIDs behind.
+func TestExamineAfterLoss(t *testing.T) {
+	t.Parallel()
+	gpu := nvmltest.T4(0)
+	lib, devices := fakeDriver(t, gpu)
+	policy := newXIDPolicy(nil, nil)
+	var m healthMemory
+	look := func() []string {
+		_, cleared := m.examine(devices[0], nvml.Fabric{}, policy)
+		return cleared
+	}
+	if got := look(); got != nil {
+		t.Errorf("cleared %v by being readable", got)
+	}
+	lib.Update(func() { gpu.Lost = true })
+	if got := look(); got != nil {
+		t.Errorf("cleared %v while lost", got)
+	}
+	lib.Update(func() {
+		gpu.Lost = false
+		gpu.Fail(nvml.CallFieldValues, nvml.ErrResetRequired)
+	})
+	if got := look(); got != nil {
+		t.Errorf("cleared %v while a reset is needed", got)
+	}
+	lib.Update(func() { gpu.Fail(nvml.CallFieldValues, nvml.Success) })
+	if got := look(); !slices.Equal(got, []string{"*"}) {
+		t.Errorf("cleared %v after the GPU came back, want all", got)
+	}
+	if got := look(); got != nil {
+		t.Errorf("cleared %v again", got)
+	}
+	m.lost(nvml.ErrGPUIsLost) // by another call
+	if got := look(); !slices.Equal(got, []string{"*"}) {
+		t.Errorf("cleared %v after the GPU came back, want all", got)
+	}
+}
+
 func TestExamineCalls(t *testing.T) {
 	t.Parallel()
 	lib, devices := fakeDriver(t, nvmltest.H100(0))
