@@ -3,7 +3,6 @@ package nvidia
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nomad-devices/nomad-devices/core"
@@ -363,39 +362,3 @@ func mebibytes(bytes uint64) core.Value { return core.Count(int64(bytes >> 20)) 
 
 // rounded divides and rounds to the nearest whole number.
 func rounded(n, by uint64) core.Value { return core.Count(int64((n + by/2) / by)) }
-
-// reasonNames say why clocks are held down, in the words of nvidia-smi.
-var reasonNames = []struct {
-	reason nvml.EventReasons
-	name   string
-}{
-	{nvml.ReasonGPUIdle, "idle"},
-	{nvml.ReasonApplicationsClocks, "applications clocks setting"},
-	{nvml.ReasonSWPowerCap, "power cap"},
-	{nvml.ReasonHWSlowdown, "hardware slowdown"},
-	{nvml.ReasonSyncBoost, "sync boost"},
-	{nvml.ReasonSWThermalSlowdown, "software thermal slowdown"},
-	{nvml.ReasonHWThermalSlowdown, "hardware thermal slowdown"},
-	{nvml.ReasonHWPowerBrakeSlowdown, "power brake"},
-	{nvml.ReasonDisplayClock, "display clock setting"},
-	{nvml.ReasonBoardLimit, "board limit"},
-	{nvml.ReasonReliability, "reliability limit"},
-}
-
-// reasonsText lists reasons by name; those without one by their bits.
-func reasonsText(r nvml.EventReasons) string {
-	if r == 0 {
-		return "none"
-	}
-	var names []string
-	for _, n := range reasonNames {
-		if r&n.reason != 0 {
-			names = append(names, n.name)
-			r &^= n.reason
-		}
-	}
-	if r != 0 {
-		names = append(names, fmt.Sprintf("0x%x", uint64(r)))
-	}
-	return strings.Join(names, ", ")
-}
