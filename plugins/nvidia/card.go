@@ -274,10 +274,7 @@ func (c *card) failed(err error) ([]core.Device, error) {
 		if call, ok := errors.AsType[*nvml.CallError](err); ok && class == nvml.ClassMismatch {
 			c.vendor.mismatch.Store(call)
 		}
-		return nil, &core.Fault{
-			Code: codeDriver, Severity: core.Hard, Err: err,
-			Reason: "the NVIDIA driver is gone or was replaced: " + err.Error(),
-		}
+		return nil, driverGone(err)
 	case known:
 		return nil, fmt.Errorf("reading %s: %w", c.label(c.pci), err)
 	default:

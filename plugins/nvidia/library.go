@@ -147,11 +147,7 @@ func (d *driver) absent(version string, err error) (*session, *core.Note, error)
 	case nvml.ClassOf(err) != nvml.ClassNotLoaded:
 		return nil, nil, fmt.Errorf("attaching to the NVIDIA driver: %w", err)
 	case d.used:
-		return nil, nil, &core.Fault{
-			Code: codeDriver, Severity: core.Hard, Err: err,
-			Reason: "the NVIDIA driver is gone: " + err.Error(),
-			Remedy: "load it again (modprobe nvidia); the devices then return by themselves",
-		}
+		return nil, nil, driverGone(err)
 	case version != "" && errors.Is(err, nvml.ErrLibraryNotFound):
 		return nil, &core.Note{
 			Subject: "NVIDIA driver",
@@ -161,9 +157,18 @@ func (d *driver) absent(version string, err error) (*session, *core.Note, error)
 	default:
 		return nil, &core.Note{
 			Subject: "NVIDIA driver",
-			Text: "no driver is in use, so no device is offered; they are found when it is there: " +
-				err.Error(),
+			Text:    "no driver is in use, so no GPU is offered; GPUs are found as soon as it is: " + err.Error(),
 		}, nil
+	}
+}
+
+// driverGone is what a device suffers from while there is no driver. Its text is
+// the same whatever call found out.
+func driverGone(err error) *core.Fault {
+	return &core.Fault{
+		Code: codeDriver, Severity: core.Hard, Err: err,
+		Reason: "the NVIDIA driver is gone",
+		Remedy: "load it again (modprobe nvidia); the devices then return by themselves",
 	}
 }
 
