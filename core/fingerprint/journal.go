@@ -97,22 +97,22 @@ func (j *journal) twice(id, first, second string) {
 }
 
 func (j *journal) differs(group core.Group, attribute string) {
-	j.once(hclog.Info, "differ "+group.String()+attribute, "the devices of a group do not share an attribute; it is left out", "group", group, "attribute", attribute)
+	j.once(hclog.Info, "differ "+group.String()+attribute, "the devices of a group do not share an attribute; it is left out", "group", group.String(), "attribute", attribute)
 }
 
 func (j *journal) found(d core.Device) {
 	j.changed = true
-	j.log.Debug("new device", "device", d.ID, "group", d.Group, "pci", d.PCI)
+	j.log.Debug("new device", "device", d.ID, "group", d.Group.String(), "pci", d.PCI)
 }
 
 func (j *journal) returned(d core.Device) {
 	j.changed = true
-	j.log.Debug("the device is there again", "device", d.ID, "group", d.Group)
+	j.log.Debug("the device is there again", "device", d.ID, "group", d.Group.String())
 }
 
 func (j *journal) dropped(d core.Device) {
 	j.changed = true
-	j.log.Warn("the device was gone for a minute and is listed no more", "device", d.ID, "group", d.Group)
+	j.log.Warn("the device was gone for a minute and is listed no more", "device", d.ID, "group", d.Group.String())
 }
 
 // health says how the health of a device changed.
