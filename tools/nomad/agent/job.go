@@ -78,7 +78,7 @@ func (s Spec) HCL() string {
       config {
 `, s.Name, taskName, taskName, s.Driver)
 	if s.Driver == "docker" {
-		fmt.Fprintf(&b, "        image = %q\n        force_pull = false\n", s.Image)
+		fmt.Fprintf(&b, "        image        = %q\n        network_mode = \"none\"\n", s.Image)
 	} else {
 		fmt.Fprintf(&b, "        command = %q\n", s.Command)
 	}

@@ -6,19 +6,25 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
 // DefaultEndpoint is where an engine listens if DOCKER_HOST does not say
 // otherwise.
 const DefaultEndpoint = "unix:///var/run/docker.sock"
+
+// ErrNone says that nothing listens where an engine would.
+var ErrNone = errors.New("there is no Docker engine")
 
 // Engine is a Docker engine behind a Unix socket.
 type Engine struct {
@@ -51,7 +57,10 @@ func At(ctx context.Context, endpoint string) (*Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if _, err := e.do(ctx, http.MethodGet, "/_ping", nil, nil); err != nil {
-		return nil, fmt.Errorf("no Docker engine answers at %s: %w", endpoint, err)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, fmt.Errorf("%w at %s", ErrNone, endpoint)
+		}
+		return nil, fmt.Errorf("the Docker engine at %s does not answer as one: %w", endpoint, err)
 	}
 	return e, nil
 }
