@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -204,14 +205,20 @@ func (l *ledger) event(now time.Time, ids []string, fault core.Fault) {
 	}
 }
 
-// settled returns whether looking again soon would be for nothing.
-func (l *ledger) settled() bool {
+// urgency returns how long the next look may wait, as far as the devices' health
+// is concerned.
+func (l *ledger) urgency() time.Duration {
+	wait := time.Duration(math.MaxInt64)
 	for _, e := range l.entries {
-		if !e.dropped && (!e.missing.IsZero() || !e.health.Settled()) {
-			return false
+		switch {
+		case e.dropped:
+		case !e.missing.IsZero() || !e.health.Settled():
+			return attentive
+		case !e.health.State().Healthy:
+			wait = watchful
 		}
 	}
-	return true
+	return wait
 }
 
 // devices returns all devices that are listed, as they stand.

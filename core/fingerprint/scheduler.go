@@ -28,8 +28,11 @@ const (
 	interim = 400 * time.Millisecond
 	// rest is the least time between two scans, however many events ask.
 	rest = 200 * time.Millisecond
-	// attentive is the period while a device's health is unsettled.
+	// attentive is the most the period can be while a device's health is about
+	// to change, watchful while a device is unhealthy: somebody is waiting for
+	// it to be mended.
 	attentive = 5 * time.Second
+	watchful  = 15 * time.Second
 )
 
 // Options say how a [Scheduler] works. Fields without a remark are needed.
@@ -115,11 +118,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 
 // idle waits until it is time for the next scan, and books events meanwhile.
 func (s *Scheduler) idle(ctx context.Context) error {
-	period := s.options.Period
-	if !s.ledger.settled() {
-		period = min(period, attentive)
-	}
-	next := time.NewTimer(period)
+	next := time.NewTimer(min(s.options.Period, s.ledger.urgency()))
 	defer next.Stop()
 	rested := time.NewTimer(rest)
 	defer rested.Stop()

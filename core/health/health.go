@@ -197,13 +197,21 @@ func (t *Tracker) heldText() string {
 	return "; it failed again and again and is held back until it was well for 10 minutes"
 }
 
-// text joins the faults of the severities from least to most, worst first.
+// text joins the faults of the severities from least to most, worst first. What
+// is to be done about several of them is said once.
 func (t *Tracker) text(least, most core.Severity) string {
 	var texts []string
+	said := map[string]bool{"": true}
 	for _, s := range t.standing {
-		if least <= s.Severity && s.Severity <= most {
-			texts = append(texts, s.Error())
+		if s.Severity < least || s.Severity > most {
+			continue
 		}
+		text := s.Reason
+		if !said[s.Remedy] {
+			said[s.Remedy] = true
+			text = s.Error()
+		}
+		texts = append(texts, text)
 	}
 	return strings.Join(texts, "; also: ")
 }

@@ -79,6 +79,9 @@ func TestTracker(t *testing.T) {
 			{at: 0, look: []core.Fault{notice}, healthy: true, reason: "remap pending", settled: true},
 			{at: 1 * s, healthy: true, settled: true},
 		}},
+		"what to do about two faults is said once": {policy, []step{
+			{at: 0, look: []core.Fault{hard, {Code: "xid", Severity: core.Hard, Reason: "XID 79", Remedy: "reboot the node"}}, reason: "lost; reboot the node; also: XID 79", settled: true},
+		}},
 		"the worst fault comes first": {policy, []step{
 			{at: 0, look: []core.Fault{notice, soft, hard}, reason: "lost; reboot the node; also: slow; wait", settled: true},
 		}},
