@@ -295,6 +295,18 @@ func TestFactsAfterReset(t *testing.T) {
 	if got := b.good().only(t).Attributes["vbios_version"].Text(); got != "96.00.99.00.01" {
 		t.Errorf("vbios_version = %s", got)
 	}
+	// The handle may go on working while only the health says so.
+	b.lib.Update(func() { gpu.Fail(nvml.CallFieldValues, nvml.ErrResetRequired) })
+	if d := b.scan().only(t); len(d.Faults) != 1 || len(d.Attributes) < 25 {
+		t.Errorf("while it needs a reset: %d attributes, faults %v", len(d.Attributes), codes(d.Faults))
+	}
+	b.lib.Update(func() {
+		gpu.Fail(nvml.CallFieldValues, nvml.Success)
+		gpu.VBIOS = "96.00.AA.00.01"
+	})
+	if got := b.good().only(t).Attributes["vbios_version"].Text(); got != "96.00.AA.00.01" {
+		t.Errorf("after the reset: vbios_version = %s", got)
+	}
 }
 
 func TestPermission(t *testing.T) {
@@ -327,16 +339,17 @@ func TestIgnored(t *testing.T) {
 		ours    []string
 		list    bool // the kernel's list of GPUs is there
 		devices int
+		unseen  int           // GPUs that are never asked at all
 		free    *nvmltest.GPU // no further call may reach it
 	}{
-		{"by UUID", []string{gpus[0].UUID}, nil, true, 3, gpus[0]},
-		{"by UUID in capitals, without the list", []string{strings.ToUpper(gpus[0].UUID)}, nil, false, 3, gpus[0]},
-		{"by address", []string{gpus[1].PCI.Address()}, nil, true, 3, gpus[1]},
-		{"by NVML's form of the address", []string{"00000000:2C:00.0"}, nil, true, 3, gpus[1]},
-		{"by address under our name, without the list", nil, []string{" 2c:00.0"}, false, 3, gpus[1]},
-		{"an instance", []string{gpus[2].Slots[0].UUID}, nil, true, 3, nil},
-		{"all", []string{gpus[0].UUID, gpus[2].PCI.Address()}, []string{gpus[1].UUID}, true, 0, gpus[2]},
-		{"something else", []string{"GPU-does-not-exist"}, nil, true, 4, nil},
+		{"by UUID", []string{gpus[0].UUID}, nil, true, 3, 0, gpus[0]},
+		{"by UUID in capitals, without the list", []string{strings.ToUpper(gpus[0].UUID)}, nil, false, 3, 0, gpus[0]},
+		{"by address", []string{gpus[1].PCI.Address()}, nil, true, 3, 1, gpus[1]},
+		{"by NVML's form of the address", []string{"00000000:2C:00.0"}, nil, true, 3, 1, gpus[1]},
+		{"by address under our name, without the list", nil, []string{" 2c:00.0"}, false, 3, 0, gpus[1]},
+		{"an instance", []string{gpus[2].Slots[0].UUID}, nil, true, 3, 0, nil},
+		{"all", []string{gpus[0].UUID, gpus[2].PCI.Address()}, []string{gpus[1].UUID}, true, 0, 1, gpus[2]},
+		{"something else", []string{"GPU-does-not-exist"}, nil, true, 4, 0, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -345,6 +358,9 @@ func TestIgnored(t *testing.T) {
 				b.remove(gpusPath)
 			}
 			b.good()
+			if n := b.lib.Counts()[nvml.CallHandleByPCI]; tt.list && n != len(gpus)-tt.unseen {
+				t.Errorf("%d handles were got", n)
+			}
 			if s := b.good(); len(s.devices) != tt.devices {
 				t.Errorf("devices %v, want %d", s.ids(), tt.devices)
 			}
@@ -491,7 +507,7 @@ func TestUnknownAndAbsent(t *testing.T) {
 	gpu.Fail(nvml.CallPowerLimit, nvml.ErrUnknown)
 	gpu.Fail(nvml.CallBAR1, nvml.ErrNotSupported)
 	b := newBench(t, nvmltest.New(gpu))
-	for range 5 {
+	for range 40 {
 		d := b.good().only(t)
 		if v := d.Attributes["power"]; v.Kind() != core.KindUnknown {
 			t.Errorf("power = %v, want unknown", v)
@@ -503,7 +519,26 @@ func TestUnknownAndAbsent(t *testing.T) {
 	if n := b.lib.Counts()[nvml.CallBAR1]; n != 1 {
 		t.Errorf("asked %d times for what is not supported", n)
 	}
-	if n := b.lib.Counts()[nvml.CallPowerLimit]; n < 3 || n > 5 {
-		t.Errorf("asked %d times for what fails, want a few", n)
+	if n := b.lib.Counts()[nvml.CallPowerLimit]; n < patience+1 || n > 15 {
+		t.Errorf("asked %d times for what fails, want it less often after a while", n)
 	}
+}
+
+// TestFailingFactIsAskedAgain has a fact that failed too often to be asked each
+// time, and that works later.
+func TestFailingFactIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	gpu := nvmltest.H100(0)
+	gpu.Fail(nvml.CallVBIOS, nvml.ErrUnknown)
+	b := newBench(t, nvmltest.New(gpu))
+	for range 2 * patience {
+		b.good()
+	}
+	b.lib.Update(func() { gpu.Fail(nvml.CallVBIOS, nvml.Success) })
+	for range 2 * len(facts) {
+		if b.good().only(t).Attributes["vbios_version"].Known() {
+			return
+		}
+	}
+	t.Error("never asked again")
 }

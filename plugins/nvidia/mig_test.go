@@ -115,6 +115,44 @@ func TestOneInstanceFails(t *testing.T) {
 	}
 }
 
+// TestLostWhileReadingInstances has a GPU that falls off the bus half way.
+func TestLostWhileReadingInstances(t *testing.T) {
+	t.Parallel()
+	gpu := nvmltest.SplitA100(0)
+	b := newBench(t, nvmltest.New(gpu))
+	b.good()
+	b.lib.Update(func() { gpu.Slots[2].Fail(nvml.CallUUID, nvml.ErrGPUIsLost) })
+	s := b.scan()
+	if d := s.devices[gpu.PCI.Address()+"?"]; len(s.devices) != 1 || !slices.Equal(codes(d.Faults), []string{"hard lost"}) {
+		t.Errorf("devices %v, errors %v", s.ids(), s.errs)
+	}
+}
+
+// TestSamplesAreFreed measures instances and takes one away.
+func TestSamplesAreFreed(t *testing.T) {
+	t.Parallel()
+	gpu := nvmltest.H100(0)
+	for gi := range 2 {
+		m := gpu.Instance(gi, 0, "1g.10gb", nvml.MIGAttributes{GPUInstanceSlices: 1, ComputeInstanceSlices: 1, MemoryMB: 9984})
+		m.GPM = gpu.GPM
+	}
+	b := newBench(t, nvmltest.New(gpu))
+	for _, d := range b.good().devices {
+		if _, err := b.Measure(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := b.lib.Counts()[nvml.CallGPMSampleAlloc]; n != 4 {
+		t.Fatalf("%d samples, want two for each instance", n)
+	}
+	b.good()
+	b.lib.Update(func() { gpu.Slots[0] = nil })
+	b.good()
+	if n := b.lib.Counts()[nvml.CallGPMSampleFree]; n != 2 {
+		t.Errorf("%d samples were freed, want those of the instance that is gone", n)
+	}
+}
+
 // TestParentIsSick lays what is wrong with a GPU on all its instances.
 func TestParentIsSick(t *testing.T) {
 	t.Parallel()
