@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -47,14 +48,36 @@ type StartError struct {
 
 // Error returns the lines in which the agent says what is wrong.
 func (e *StartError) Error() string {
-	var telling []string
-	for line := range strings.Lines(e.Output) {
-		line = strings.TrimSpace(line)
-		if strings.Contains(line, "[ERROR]") || strings.HasPrefix(line, "==> Error") || strings.HasPrefix(line, "* ") {
-			telling = append(telling, line)
+	return fmt.Sprintf("the Nomad agent did not start (%s):\n%s", e.Status, strings.Join(reasons(e.Output), "\n"))
+}
+
+// logLine matches a line of the agent's log, after its time.
+var logLine = regexp.MustCompile(`^\S+ \[[A-Z]+\]`)
+
+// reasons picks what an agent says about its end: what follows "==> Error" and
+// is no line of its log, else the errors of the log.
+func reasons(output string) []string {
+	var said, logged []string
+	telling := false
+	for line := range strings.Lines(output) {
+		line = strings.TrimRight(line, " \n")
+		switch {
+		case logLine.MatchString(strings.TrimSpace(line)):
+			telling = false
+			if strings.Contains(line, "[ERROR]") {
+				logged = append(logged, strings.TrimSpace(line))
+			}
+		case strings.HasPrefix(line, "==> Error"):
+			telling = true
+			said = append(said, line)
+		case telling && line != "":
+			said = append(said, line)
 		}
 	}
-	return fmt.Sprintf("the Nomad agent did not start (%s):\n%s", e.Status, strings.Join(telling, "\n"))
+	if len(said) > 0 {
+		return said
+	}
+	return logged
 }
 
 // Start starts an agent and waits until its node is ready for work. A

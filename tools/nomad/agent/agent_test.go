@@ -78,6 +78,25 @@ func TestSpecHCL(t *testing.T) {
 	}
 }
 
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ output, want string }{
+		"said": {
+			output: "==> Starting Nomad agent...\n==> Error starting agent: 1 error:\n\n* plugin: not right:\n  a: b\n\n" +
+				"    2026-01-01T00:00:00.000Z [ERROR] agent.docker: no docker\n",
+			want: "==> Error starting agent: 1 error:|* plugin: not right:|  a: b",
+		},
+		"logged only": {
+			output: "    2026-01-01T00:00:00.000Z [INFO]  agent: x\n    2026-01-01T00:00:00.000Z [ERROR] agent: y\n",
+			want:   "2026-01-01T00:00:00.000Z [ERROR] agent: y",
+		},
+	} {
+		if got := strings.Join(reasons(test.output), "|"); got != test.want {
+			t.Errorf("%s: got %q, want %q", name, got, test.want)
+		}
+	}
+}
+
 func TestPinnedVersion(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -230,7 +249,6 @@ func TestAgentRefusesConfig(t *testing.T) {
 	}
 	dir := t.TempDir()
 	_, err = Start(ctx, Config{Nomad: nomad, Dir: dir, Plugins: []Plugin{{Binary: plugintest.Binary(t), Config: `period = "soon"`}}})
-	t.Log(err)
 	if err == nil || !strings.Contains(err.Error(), `"soon" is no duration`) {
 		t.Errorf("error: %v", err)
 	}
