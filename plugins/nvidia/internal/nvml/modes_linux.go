@@ -3,6 +3,8 @@
 package nvml
 
 import (
+	"errors"
+
 	gonvml "github.com/NVIDIA/go-nvml/pkg/nvml"
 )
 
@@ -17,7 +19,8 @@ func (d *device) NVLinkActive(link int) (bool, error) {
 }
 
 // Fabric asks by the versioned call, newest form first, then by the one it
-// replaced.
+// replaced, as long as it is the driver that is too old. A device without a
+// fabric says so the first time.
 func (d *device) Fabric() (Fabric, error) {
 	v3, err := askFor(d.gate, CallFabricV, 3, func() (gonvml.GpuFabricInfo_v3, gonvml.Return) { return d.h.GetGpuFabricInfoV().V3() })
 	if err == nil {
@@ -26,7 +29,7 @@ func (d *device) Fabric() (Fabric, error) {
 			HealthMask: v3.HealthMask, Health: FabricHealth(v3.HealthSummary),
 		}, nil
 	}
-	if !Unsupported(err) {
+	if !tooOld(err) {
 		return Fabric{}, err
 	}
 	v2, err := askFor(d.gate, CallFabricV, 2, func() (gonvml.GpuFabricInfo_v2, gonvml.Return) { return d.h.GetGpuFabricInfoV().V2() })
@@ -36,11 +39,17 @@ func (d *device) Fabric() (Fabric, error) {
 			HealthMask: v2.HealthMask,
 		}, nil
 	}
-	if !Unsupported(err) {
+	if !tooOld(err) {
 		return Fabric{}, err
 	}
 	v1, err := ask(d.gate, CallFabric, d.h.GetGpuFabricInfo)
 	return Fabric{State: FabricState(v1.State), Status: Return(v1.Status), ClusterUUID: v1.ClusterUuid, CliqueID: v1.CliqueId}, err
+}
+
+// tooOld reports whether an error says that the driver does not know this form
+// of a call.
+func tooOld(err error) bool {
+	return errors.Is(err, ErrFunctionNotFound) || errors.Is(err, ErrArgumentVersion) || errors.Is(err, ErrDeprecated)
 }
 
 func (d *device) DisplayMode() (bool, error) { return d.enabled(CallDisplayMode, d.h.GetDisplayMode) }

@@ -4,6 +4,7 @@ package nvml
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/NVIDIA/go-nvml/pkg/dl"
 	gonvml "github.com/NVIDIA/go-nvml/pkg/nvml"
@@ -16,15 +17,17 @@ const defaultFile = "libnvidia-ml.so.1"
 // to the first file that was opened, so there can be no second.
 var mapped struct {
 	sync.Mutex
-	file string
-	dl   *dl.DynamicLibrary
-	lib  gonvml.Interface
+	file    string
+	symbols *Symbols
+	lib     gonvml.Interface // nil while no file is mapped
 }
 
 type library struct {
 	file string
-	lib  gonvml.Interface
-	gate *Gate
+	// lib and gate are nil until Init succeeded. It may run again, beside other
+	// calls, when the driver went away and came back.
+	lib  atomic.Pointer[gonvml.Interface]
+	gate atomic.Pointer[Gate]
 }
 
 // New returns the library in a file, or the system's if file is empty. It loads
@@ -33,8 +36,21 @@ func New(file string) Library {
 	if file == "" {
 		file = defaultFile
 	}
-	return &library{file: file, gate: NewGate(nil)}
+	return &library{file: file}
 }
+
+// opened returns the gate before the calls of the library itself. Until Init
+// succeeded it lets nothing through.
+func (l *library) opened() *Gate {
+	if g := l.gate.Load(); g != nil {
+		return g
+	}
+	return new(Gate)
+}
+
+// native returns go-nvml's library. It is there whenever the gate lets a call
+// through.
+func (l *library) native() gonvml.Interface { return *l.lib.Load() }
 
 // Init maps the file itself before go-nvml does, for three reasons: the message
 // of the dynamic linker, which go-nvml drops; a file that is no NVML must not be
@@ -43,21 +59,21 @@ func (l *library) Init() error {
 	if err := l.load(); err != nil {
 		return err
 	}
-	if r := l.lib.Init(); r != gonvml.SUCCESS {
+	if r := l.native().Init(); r != gonvml.SUCCESS {
 		return &CallError{Call: CallInit.String(), Return: Return(r)}
 	}
-	l.gate = NewGate(LookUp(func(symbol string) bool { return mapped.dl.Lookup(symbol) == nil }))
+	l.gate.Store(NewGate(mapped.symbols))
 	return nil
 }
 
 func (l *library) load() error {
 	mapped.Lock()
 	defer mapped.Unlock()
-	if mapped.dl != nil {
+	if mapped.lib != nil {
 		if mapped.file != l.file {
 			return ErrOtherLibrary
 		}
-		l.lib = mapped.lib
+		l.lib.Store(&mapped.lib)
 		return nil
 	}
 	file := dl.New(l.file, dl.RTLD_LAZY|dl.RTLD_GLOBAL)
@@ -69,55 +85,55 @@ func (l *library) load() error {
 		_ = file.Close() // nothing of it was used
 		return &CallError{Call: "dlopen", Return: ErrLibraryNotFound, Detail: l.file + " is not an NVIDIA management library"}
 	}
-	mapped.file, mapped.dl, mapped.lib = l.file, file, gonvml.New(gonvml.WithLibraryPath(l.file))
-	l.lib = mapped.lib
+	mapped.file, mapped.symbols, mapped.lib = l.file, symbols, gonvml.New(gonvml.WithLibraryPath(l.file))
+	l.lib.Store(&mapped.lib)
 	return nil
 }
 
 func (l *library) Shutdown() error {
-	if l.lib == nil {
+	if l.lib.Load() == nil {
 		return nil
 	}
-	if r := l.lib.Shutdown(); r != gonvml.SUCCESS {
+	if r := l.native().Shutdown(); r != gonvml.SUCCESS {
 		return &CallError{Call: CallShutdown.String(), Return: Return(r)}
 	}
 	return nil
 }
 
-func (l *library) Has(c Call) bool { return l.gate.Has(c) }
+func (l *library) Has(c Call) bool { return l.opened().Has(c) }
 
 func (l *library) DriverVersion() (string, error) {
-	return ask(l.gate, CallDriverVersion, func() (string, gonvml.Return) { return l.lib.SystemGetDriverVersion() })
+	return ask(l.opened(), CallDriverVersion, func() (string, gonvml.Return) { return l.native().SystemGetDriverVersion() })
 }
 
 func (l *library) CUDAVersion() (int, error) {
-	return ask(l.gate, CallCUDAVersion, func() (int, gonvml.Return) { return l.lib.SystemGetCudaDriverVersion_v2() })
+	return ask(l.opened(), CallCUDAVersion, func() (int, gonvml.Return) { return l.native().SystemGetCudaDriverVersion_v2() })
 }
 
 func (l *library) DeviceCount() (int, error) {
-	return ask(l.gate, CallDeviceCount, func() (int, gonvml.Return) { return l.lib.DeviceGetCount() })
+	return ask(l.opened(), CallDeviceCount, func() (int, gonvml.Return) { return l.native().DeviceGetCount() })
 }
 
 func (l *library) DeviceByIndex(index int) (Device, error) {
-	return l.device(CallHandleByIndex, func() (gonvml.Device, gonvml.Return) { return l.lib.DeviceGetHandleByIndex(index) })
+	return l.device(CallHandleByIndex, func() (gonvml.Device, gonvml.Return) { return l.native().DeviceGetHandleByIndex(index) })
 }
 
 func (l *library) DeviceByPCI(address string) (Device, error) {
-	return l.device(CallHandleByPCI, func() (gonvml.Device, gonvml.Return) { return l.lib.DeviceGetHandleByPciBusId(address) })
+	return l.device(CallHandleByPCI, func() (gonvml.Device, gonvml.Return) { return l.native().DeviceGetHandleByPciBusId(address) })
 }
 
 func (l *library) DeviceByUUID(uuid string) (Device, error) {
-	return l.device(CallHandleByUUID, func() (gonvml.Device, gonvml.Return) { return l.lib.DeviceGetHandleByUUID(uuid) })
+	return l.device(CallHandleByUUID, func() (gonvml.Device, gonvml.Return) { return l.native().DeviceGetHandleByUUID(uuid) })
 }
 
 // device gets a handle through a gate without a memory: whether there is a
 // handle is a question of the moment.
 func (l *library) device(c Call, f func() (gonvml.Device, gonvml.Return)) (Device, error) {
-	h, err := ask(NewGate(l.gate.symbols), c, f)
+	h, err := ask(NewGate(l.opened().symbols), c, f)
 	if err != nil {
 		return nil, err
 	}
-	return newDevice(l.gate.symbols, h), nil
+	return newDevice(l.opened().symbols, h), nil
 }
 
 // ask makes a call that has one result.

@@ -68,11 +68,11 @@ type eventSet struct {
 }
 
 func (l *library) NewEventSet() (EventSet, error) {
-	set, err := ask(l.gate, CallEventSetCreate, func() (gonvml.EventSet, gonvml.Return) { return l.lib.EventSetCreate() })
+	set, err := ask(l.opened(), CallEventSetCreate, func() (gonvml.EventSet, gonvml.Return) { return l.native().EventSetCreate() })
 	if err != nil {
 		return nil, err
 	}
-	return &eventSet{set: set, gate: NewGate(l.gate.symbols)}, nil
+	return &eventSet{set: set, gate: NewGate(l.opened().symbols)}, nil
 }
 
 func (s *eventSet) Wait(timeout time.Duration) (Event, error) {
@@ -119,11 +119,11 @@ type gpmSample struct {
 }
 
 func (l *library) NewGPMSample() (GPMSample, error) {
-	s, err := ask(l.gate, CallGPMSampleAlloc, func() (gonvml.GpmSample, gonvml.Return) { return l.lib.GpmSampleAlloc() })
+	s, err := ask(l.opened(), CallGPMSampleAlloc, func() (gonvml.GpmSample, gonvml.Return) { return l.native().GpmSampleAlloc() })
 	if err != nil {
 		return nil, err
 	}
-	return &gpmSample{sample: s, gate: NewGate(l.gate.symbols)}, nil
+	return &gpmSample{sample: s, gate: NewGate(l.opened().symbols)}, nil
 }
 
 func (s *gpmSample) Free() error {
@@ -144,7 +144,7 @@ func (l *library) GPMMetrics(older, newer GPMSample, metrics []GPMMetric) ([]GPM
 	for i, m := range metrics {
 		get.Metrics[i].MetricId = uint32(m)
 	}
-	if err := NewGate(l.gate.symbols).Do(CallGPMMetricsGet, 0, func() Return { return Return(l.lib.GpmMetricsGet(get)) }); err != nil {
+	if err := NewGate(l.opened().symbols).Do(CallGPMMetricsGet, 0, func() Return { return Return(l.native().GpmMetricsGet(get)) }); err != nil {
 		return nil, err
 	}
 	values := make([]GPMValue, len(metrics))

@@ -1,6 +1,8 @@
 package nvmltest
 
 import (
+	"errors"
+
 	"github.com/nomad-devices/nomad-devices/plugins/nvidia/internal/nvml"
 )
 
@@ -43,7 +45,7 @@ func (d *device) NVLinkActive(link int) (bool, error) {
 
 func (d *device) Fabric() (nvml.Fabric, error) {
 	f, err := known(d, nvml.CallFabricV, func(g *GPU) nvml.Fabric { return g.Fabric })
-	if nvml.Unsupported(err) {
+	if errors.Is(err, nvml.ErrFunctionNotFound) {
 		return known(d, nvml.CallFabric, func(g *GPU) nvml.Fabric { return g.Fabric })
 	}
 	return f, err
