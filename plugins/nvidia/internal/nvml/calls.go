@@ -1,5 +1,7 @@
 package nvml
 
+import "slices"
+
 // Call is a function of NVML that this package uses.
 type Call uint8
 
@@ -206,13 +208,7 @@ type Symbols struct{ missing [callCount]bool }
 func LookUp(has func(symbol string) bool) *Symbols {
 	s := new(Symbols)
 	for call, names := range symbols {
-		s.missing[call] = true
-		for _, name := range names {
-			if has(name) {
-				s.missing[call] = false
-				break
-			}
-		}
+		s.missing[call] = !slices.ContainsFunc(names, has)
 	}
 	return s
 }

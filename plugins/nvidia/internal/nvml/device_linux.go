@@ -25,15 +25,18 @@ func (d *device) Serial() (string, error) { return ask(d.gate, CallSerial, d.h.G
 func (d *device) BoardPartNumber() (string, error) {
 	return ask(d.gate, CallBoardPartNumber, d.h.GetBoardPartNumber)
 }
+
 func (d *device) GSPFirmware() (string, error) {
 	return ask(d.gate, CallGSPFirmware, d.h.GetGspFirmwareVersion)
 }
 func (d *device) ModuleID() (int, error)      { return ask(d.gate, CallModuleID, d.h.GetModuleId) }
 func (d *device) Cores() (int, error)         { return ask(d.gate, CallCores, d.h.GetNumGpuCores) }
 func (d *device) PowerUsage() (uint32, error) { return ask(d.gate, CallPowerUsage, d.h.GetPowerUsage) }
+
 func (d *device) PowerLimit() (uint32, error) {
 	return ask(d.gate, CallPowerLimit, d.h.GetEnforcedPowerLimit)
 }
+
 func (d *device) Energy() (uint64, error) {
 	return ask(d.gate, CallEnergy, d.h.GetTotalEnergyConsumption)
 }
@@ -41,15 +44,19 @@ func (d *device) FanSpeed() (uint32, error) { return ask(d.gate, CallFanSpeed, d
 func (d *device) PCIeGeneration() (int, error) {
 	return ask(d.gate, CallPCIeGeneration, d.h.GetCurrPcieLinkGeneration)
 }
+
 func (d *device) PCIeWidth() (int, error) {
 	return ask(d.gate, CallPCIeWidth, d.h.GetCurrPcieLinkWidth)
 }
+
 func (d *device) MaxPCIeGeneration() (int, error) {
 	return ask(d.gate, CallMaxPCIeGeneration, d.h.GetMaxPcieLinkGeneration)
 }
+
 func (d *device) MaxPCIeWidth() (int, error) {
 	return ask(d.gate, CallMaxPCIeWidth, d.h.GetMaxPcieLinkWidth)
 }
+
 func (d *device) GPUMaxPCIeGeneration() (int, error) {
 	return ask(d.gate, CallGPUMaxPCIeGeneration, d.h.GetGpuMaxPcieLinkGeneration)
 }
@@ -154,8 +161,10 @@ func (d *device) EncoderUtilization() (uint32, error) {
 func (d *device) DecoderUtilization() (uint32, error) {
 	return d.engine(CallDecoder, d.h.GetDecoderUtilization)
 }
+
 func (d *device) JPEGUtilization() (uint32, error) { return d.engine(CallJPEG, d.h.GetJpgUtilization) }
-func (d *device) OFAUtilization() (uint32, error)  { return d.engine(CallOFA, d.h.GetOfaUtilization) }
+
+func (d *device) OFAUtilization() (uint32, error) { return d.engine(CallOFA, d.h.GetOfaUtilization) }
 
 // engine drops the sampling period, the second result of f.
 func (d *device) engine(c Call, f func() (uint32, uint32, gonvml.Return)) (uint32, error) {

@@ -24,7 +24,7 @@ const (
 	EventRecoveryActionReady EventMask = 0x8000
 )
 
-// AnyInstance, as an instance in an [Event], stands for all of them.
+// AnyInstance stands for all instances of a GPU in an [Event].
 const AnyInstance = 0xFFFFFFFF
 
 // Event is something that happened to a GPU.

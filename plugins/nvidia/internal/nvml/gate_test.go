@@ -48,32 +48,32 @@ func TestGate(t *testing.T) {
 	answer := func(r Return) func() Return {
 		return func() Return { times++; return r }
 	}
-	ask := func(c Call, arg uint64, r Return) (err error, made bool) { //nolint:revive,staticcheck // the error is the subject
+	ask := func(c Call, arg uint64, r Return) (made bool, err error) {
 		before := times
 		err = g.Do(c, arg, answer(r))
-		return err, times > before
+		return times > before, err
 	}
-	if err, made := ask(CallSerial, 0, Success); made || !errors.Is(err, ErrFunctionNotFound) {
+	if made, err := ask(CallSerial, 0, Success); made || !errors.Is(err, ErrFunctionNotFound) {
 		t.Errorf("missing symbol: made %v, %v", made, err)
 	}
-	if err, made := ask(CallName, 0, Success); !made || err != nil {
+	if made, err := ask(CallName, 0, Success); !made || err != nil {
 		t.Errorf("success: made %v, %v", made, err)
 	}
 	for _, r := range []Return{ErrUnknown, ErrGPUIsLost, ErrNoPermission, ErrNotFound, ErrNoData} {
 		_, _ = ask(CallUUID, 0, r)
-		if err, made := ask(CallUUID, 0, Success); !made || err != nil {
+		if made, err := ask(CallUUID, 0, Success); !made || err != nil {
 			t.Errorf("after %v: made %v, %v", r, made, err)
 		}
 	}
 	for i, r := range []Return{ErrNotSupported, ErrFunctionNotFound, ErrArgumentVersion, ErrDeprecated} {
-		if err, made := ask(CallClock, uint64(i), r); !made || !errors.Is(err, r) {
+		if made, err := ask(CallClock, uint64(i), r); !made || !errors.Is(err, r) {
 			t.Errorf("%v: made %v, %v", r, made, err)
 		}
-		if err, made := ask(CallClock, uint64(i), Success); made || !errors.Is(err, r) {
+		if made, err := ask(CallClock, uint64(i), Success); made || !errors.Is(err, r) {
 			t.Errorf("after %v: made %v, %v", r, made, err)
 		}
 	}
-	if err, made := ask(CallClock, 99, Success); !made || err != nil {
+	if made, err := ask(CallClock, 99, Success); !made || err != nil {
 		t.Errorf("another argument: made %v, %v", made, err)
 	}
 	if err := new(Gate).Do(CallName, 0, answer(Success)); !errors.Is(err, ErrFunctionNotFound) {

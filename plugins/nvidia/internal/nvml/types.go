@@ -51,7 +51,7 @@ func (b Brand) String() string { return brands[b] }
 // Architecture is the generation of a GPU.
 type Architecture uint32
 
-// The architecture from which on performance metrics (GPM) exist.
+// Hopper is the architecture from which on performance metrics (GPM) exist.
 const Hopper Architecture = 9
 
 var architectures = map[Architecture]string{
