@@ -53,6 +53,7 @@ func tooOld(err error) bool {
 }
 
 func (d *device) DisplayMode() (bool, error) { return d.enabled(CallDisplayMode, d.h.GetDisplayMode) }
+
 func (d *device) PersistenceMode() (bool, error) {
 	return d.enabled(CallPersistenceMode, d.h.GetPersistenceMode)
 }
