@@ -91,14 +91,15 @@ func checkKey(key string) string {
 	if key == "" {
 		return "the key before = is missing"
 	}
-	if strings.ContainsAny(key, " \t\r\n=#\x00") {
-		return "a key has no spaces, = or #"
+	// Printable ASCII, because a driver written in C has no other idea of a space.
+	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' || r == '=' || r == '#' }) {
+		return "a key is printable ASCII without spaces, = or #"
 	}
 	return ""
 }
 
 func checkValue(value string) string {
-	if strings.ContainsAny(value, "\n\r\x00") || strings.Contains(value, " #") || strings.HasPrefix(value, "#") {
+	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' }) || strings.Contains(value, " #") || strings.HasPrefix(value, "#") {
 		return "a value is one line without a comment in it"
 	}
 	return ""
