@@ -22,9 +22,10 @@ const (
 type Fault struct {
 	Name    string
 	Summary string // one line: what a program sees
+	// needs is a key without which a GPU cannot have the fault; empty: any can.
+	needs string
 	// set has keys of the GPU; "+1" counts a number up. Keys that the GPU does
-	// not have are left out, except the first, without which there is no such
-	// fault on this GPU, and those that every GPU may have.
+	// not have are left out, except those that every GPU may have.
 	set    []string
 	events []string
 }
@@ -32,26 +33,103 @@ type Fault struct {
 // faults are what Break knows. Codes and XIDs as in nvml.h and NVIDIA's XID
 // catalogue (docs.nvidia.com/deploy/xid-errors).
 var faults = []Fault{
-	{"ecc", "uncorrectable memory error (XID 48), a row waits for its remapping, drain and reset", []string{"ecc.uncorrected.volatile.dram=+1", "ecc.uncorrected.aggregate.dram=+1", "remap.pending=1", "retired.double_bit=+1", "retired.pending=1", "recovery_action=4"}, []string{"ecc-double", "xid 48"}},
-	{"fabric", "the fabric reports the GPU unhealthy", []string{"fabric.health_mask=0x519a", "fabric.health_summary=2", "fabric.status=999"}, nil},
-	{"hang", "no call for the GPU returns", []string{"call.*.hang=true"}, nil},
-	{"hot", "the GPU slows down because of its temperature", []string{"temperature=91", "clocks_event_reasons=0x60", "clock.graphics=210", "clock.sm=210"}, nil},
-	{"lost", "every call answers GPU_IS_LOST, without an event", []string{"lost=true"}, nil},
-	{"no-permission", "every call answers NO_PERMISSION", []string{"call.*.return=4"}, nil},
-	{"nvlink", "one link is down (XID 74)", []string{"nvlink.recovery_errors=+1", "nvlink.0.state=0"}, []string{"xid 74"}},
-	{"recovery-drain-p2p", "recovery action: drain peer-to-peer", []string{"recovery_action=3"}, nil},
-	{"recovery-drain-reset", "recovery action: drain and reset", []string{"recovery_action=4"}, nil},
-	{"recovery-reboot", "recovery action: reboot the node", []string{"recovery_action=2"}, nil},
-	{"recovery-reset", "recovery action: reset the GPU", []string{"recovery_action=1"}, nil},
-	{"remap-failure", "a row could not be remapped (XID 64): reset and replace", []string{"remap.failure=1", "remap.uncorrected=+1", "recovery_action=1"}, []string{"xid 64"}},
-	{"remap-pending", "a row is remapped at the next reset (XID 63): usable until then", []string{"remap.pending=1", "remap.uncorrected=+1"}, []string{"xid 63"}},
-	{"removed", "the GPU is gone from NVML, sysfs, /proc and /dev", []string{"present=false"}, nil},
-	{"reset-required", "every call answers RESET_REQUIRED", []string{"call.*.return=16"}, nil},
-	{"slow", "every call takes two seconds", []string{"call.*.latency_us=2000000"}, nil},
-	{"xid31", "a program of a task did wrong (XID 31): the GPU stays usable", nil, []string{"xid 31"}},
-	{"xid79", "the GPU has fallen off the bus (XID 79): every call answers GPU_IS_LOST", []string{"lost=true"}, []string{"xid 79"}},
-	{"xid94", "contained memory error (XID 94): one program dies, the GPU stays usable", []string{"ecc.uncorrected.volatile.sram=+1"}, []string{"xid 94"}},
-	{"xid119", "the GPU's system processor does not answer (XID 119), reset the GPU", []string{"recovery_action=1"}, []string{"xid 119"}},
+	{
+		Name: "ecc", Summary: "uncorrectable memory error (XID 48), a row waits for its remapping, drain and reset",
+		needs:  "ecc.uncorrected.volatile.dram",
+		set:    []string{"ecc.uncorrected.volatile.dram=+1", "ecc.uncorrected.aggregate.dram=+1", "remap.pending=1", "retired.double_bit=+1", "retired.pending=1", "recovery_action=4"},
+		events: []string{"ecc-double", "xid 48"},
+	},
+	{
+		Name: "fabric", Summary: "the fabric reports the GPU unhealthy",
+		needs: "fabric.state",
+		set:   []string{"fabric.health_mask=0x519a", "fabric.health_summary=2", "fabric.status=999"},
+	},
+	{
+		Name: "hang", Summary: "no call for the GPU returns",
+		set: []string{"call.*.hang=true"},
+	},
+	{
+		Name: "hot", Summary: "the GPU slows down because of its temperature",
+		needs: "temperature",
+		set:   []string{"temperature=91", "clocks_event_reasons=0x60", "clock.graphics=210", "clock.sm=210"},
+	},
+	{
+		Name: "lost", Summary: "every call answers GPU_IS_LOST, without an event",
+		set: []string{"lost=true"},
+	},
+	{
+		Name: "no-permission", Summary: "every call answers NO_PERMISSION",
+		set: []string{"call.*.return=4"},
+	},
+	{
+		Name: "nvlink", Summary: "one link is down (XID 74)",
+		needs:  "nvlink.links",
+		set:    []string{"nvlink.recovery_errors=+1", "nvlink.0.state=0"},
+		events: []string{"xid 74"},
+	},
+	{
+		Name: "recovery-drain-p2p", Summary: "recovery action: drain peer-to-peer",
+		needs: "recovery_action",
+		set:   []string{"recovery_action=3"},
+	},
+	{
+		Name: "recovery-drain-reset", Summary: "recovery action: drain and reset",
+		needs: "recovery_action",
+		set:   []string{"recovery_action=4"},
+	},
+	{
+		Name: "recovery-reboot", Summary: "recovery action: reboot the node",
+		needs: "recovery_action",
+		set:   []string{"recovery_action=2"},
+	},
+	{
+		Name: "recovery-reset", Summary: "recovery action: reset the GPU",
+		needs: "recovery_action",
+		set:   []string{"recovery_action=1"},
+	},
+	{
+		Name: "remap-failure", Summary: "a row could not be remapped (XID 64): reset and replace",
+		needs:  "remap.failure",
+		set:    []string{"remap.failure=1", "remap.uncorrected=+1", "recovery_action=1"},
+		events: []string{"xid 64"},
+	},
+	{
+		Name: "remap-pending", Summary: "a row is remapped at the next reset (XID 63): usable until then",
+		needs:  "remap.pending",
+		set:    []string{"remap.pending=1", "remap.uncorrected=+1"},
+		events: []string{"xid 63"},
+	},
+	{
+		Name: "removed", Summary: "the GPU is gone from NVML, sysfs, /proc and /dev",
+		set: []string{"present=false"},
+	},
+	{
+		Name: "reset-required", Summary: "every call answers RESET_REQUIRED",
+		set: []string{"call.*.return=16"},
+	},
+	{
+		Name: "slow", Summary: "every call takes two seconds",
+		set: []string{"call.*.latency_us=2000000"},
+	},
+	{
+		Name: "xid31", Summary: "a program of a task did wrong (XID 31): the GPU stays usable",
+		events: []string{"xid 31"},
+	},
+	{
+		Name: "xid79", Summary: "the GPU has fallen off the bus (XID 79): every call answers GPU_IS_LOST",
+		set:    []string{"lost=true"},
+		events: []string{"xid 79"},
+	},
+	{
+		Name: "xid94", Summary: "contained memory error (XID 94): one program dies, the GPU stays usable",
+		set:    []string{"ecc.uncorrected.volatile.sram=+1"},
+		events: []string{"xid 94"},
+	},
+	{
+		Name: "xid119", Summary: "the GPU's system processor does not answer (XID 119), reset the GPU",
+		set:    []string{"recovery_action=1"},
+		events: []string{"xid 119"},
+	},
 }
 
 // Faults gives what Break knows, by name.
@@ -77,14 +155,12 @@ func (m *Machine) Break(gpu int, fault string) error {
 
 func (fault Fault) apply(f *scenario.File, v view, gpu int) error {
 	before := v.gpu(gpu, "recovery_action")
-	for i, assignment := range fault.set {
+	if fault.needs != "" && v.gpu(gpu, fault.needs) == "" {
+		return fmt.Errorf("GPU %d (%s) cannot have the fault %s: it has no %s", gpu, v.gpu(gpu, "name"), fault.Name, fault.needs)
+	}
+	for _, assignment := range fault.set {
 		key, value, _ := strings.Cut(assignment, "=")
-		now := v.gpu(gpu, key)
-		if now == "" && !always(key) {
-			// An XID comes also from a GPU that counts nothing.
-			if i == 0 && len(fault.events) == 0 {
-				return fmt.Errorf("GPU %d (%s) cannot have the fault %s: it has no %s", gpu, v.gpu(gpu, "name"), fault.Name, key)
-			}
+		if v.gpu(gpu, key) == "" && !always(key) {
 			continue
 		}
 		if value == "+1" {

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// simulate runs "devctl simulate ARGS".
+func simulate(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), append([]string{"simulate"}, args...), &out, &errs)
+	return out.String(), errs.String(), code
+}
+
+// mustSimulate runs a command that has to work and gives what it prints.
+func mustSimulate(t *testing.T, args ...string) string {
+	t.Helper()
+	out, errs, code := simulate(t, args...)
+	if code != 0 {
+		t.Fatalf("devctl simulate %s: exit code %d\n%s", strings.Join(args, " "), code, errs)
+	}
+	return out
+}
+
+// simulatedMachine starts a machine whose library is never loaded, so that no
+// compiler is needed.
+func simulatedMachine(t *testing.T, profile string) string {
+	t.Helper()
+	library := filepath.Join(t.TempDir(), "library")
+	if err := os.WriteFile(library, []byte("not a library"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "machine")
+	out := mustSimulate(t, "start", profile, "--dir", dir, "--library", library, "--set", "gpu.0.temperature=55")
+	want := "nvml_library = \"" + dir + "/libnvidia-ml.so.1\"\nhost_root    = \"" + dir + "/root\"\n"
+	if !strings.HasSuffix(out, want) {
+		t.Errorf("start printed\n%s\nwant at its end\n%s", out, want)
+	}
+	return dir
+}
+
+func TestSimulateList(t *testing.T) {
+	t.Parallel()
+	out := mustSimulate(t, "list")
+	for _, name := range []string{"8xh100", "4xa100-mig", "2xt4", "gb10", "driver450"} {
+		if !strings.Contains(out, name+" ") {
+			t.Errorf("list does not have %s:\n%s", name, out)
+		}
+	}
+	if out := mustSimulate(t, "list", "--faults"); !strings.Contains(out, "xid79 ") {
+		t.Errorf("list --faults does not have xid79:\n%s", out)
+	}
+}
+
+func TestSimulateLifeOfAMachine(t *testing.T) {
+	t.Parallel()
+	dir := simulatedMachine(t, "8xh100")
+	get := func(key string) string {
+		t.Helper()
+		return strings.TrimSpace(mustSimulate(t, "get", dir, key))
+	}
+	if got := get("gpu.0.temperature"); got != "55" {
+		t.Errorf("temperature as started = %q, want 55", got)
+	}
+	mustSimulate(t, "set", dir, "gpu.0.temperature=91", "gpu.1.lost = true")
+	if got := get("gpu.0.temperature") + get("gpu.1.lost"); got != "91true" {
+		t.Errorf("after set: %q", got)
+	}
+	mustSimulate(t, "unset", dir, "gpu.1.lost")
+	if _, errs, code := simulate(t, "get", dir, "gpu.1.lost"); code != 1 || !strings.Contains(errs, "gpu.1.lost") {
+		t.Errorf("get after unset: exit code %d, %s", code, errs)
+	}
+	mustSimulate(t, "break", dir, get("gpu.3.uuid"), "xid79")
+	if got := get("gpu.3.lost") + " " + get("event.1"); got != "true gpu.3 xid 79" {
+		t.Errorf("after break: %q", got)
+	}
+	mustSimulate(t, "repair", dir, "3")
+	mustSimulate(t, "event", dir, "0000:1b:00.0", "xid", "43", "gi=2")
+	if got := get("event.2"); got != "gpu.0 xid 43 gi=2" {
+		t.Errorf("event.2 = %q", got)
+	}
+	mustSimulate(t, "mig", dir, "0", "3g.40gb", "1g.10gb")
+	if got := get("gpu.0.mig.1.profile"); got != "1g.10gb" {
+		t.Errorf("profile of the second MIG device = %q", got)
+	}
+	mustSimulate(t, "mig", dir, "0", "--off")
+	if got := get("gpu.0.mig.mode"); got != "0" {
+		t.Errorf("MIG mode = %q, want 0", got)
+	}
+	mustSimulate(t, "driver", dir, "unload")
+	if _, err := os.Stat(filepath.Join(dir, "root/dev/nvidiactl")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("nvidiactl without a driver: %v", err)
+	}
+	mustSimulate(t, "driver", dir, "load")
+	mustSimulate(t, "driver", dir, "upgrade", "590.10.01")
+	if out := mustSimulate(t, "get", dir); !strings.Contains(out, "driver.version = 590.10.01\n") {
+		t.Errorf("the scenario after the upgrade:\n%s", out)
+	}
+	mustSimulate(t, "stop", dir)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory after stop: %v", err)
+	}
+}
+
+func TestSimulateCalls(t *testing.T) {
+	t.Parallel()
+	dir := simulatedMachine(t, "gb10")
+	record := make([]byte, 64)
+	copy(record, "nvmlDeviceGetName")
+	record[56] = 7 // the lowest byte of the count
+	if err := os.WriteFile(filepath.Join(dir, "calls"), record, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out := mustSimulate(t, "calls", dir); out != "7  nvmlDeviceGetName\n" {
+		t.Errorf("calls printed %q", out)
+	}
+	var calls map[string]uint64
+	if err := json.Unmarshal([]byte(mustSimulate(t, "calls", dir, "--json", "--reset")), &calls); err != nil || calls["nvmlDeviceGetName"] != 7 {
+		t.Errorf("calls --json: %v, %v", calls, err)
+	}
+	if out := mustSimulate(t, "calls", dir); out != "" {
+		t.Errorf("calls after --reset printed %q", out)
+	}
+}
+
+func TestSimulateRefuses(t *testing.T) {
+	t.Parallel()
+	dir := simulatedMachine(t, "2xt4")
+	foreign := t.TempDir()
+	tests := map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no such command":    {[]string{"explode"}, 2, "explode"},
+		"no profile":         {[]string{"start"}, 2, "accepts 1 arg"},
+		"unknown profile":    {[]string{"start", "9xh100", "--dir", filepath.Join(foreign, "m")}, 1, "8xh100"},
+		"not an assignment":  {[]string{"set", dir, "gpu.0.temperature"}, 1, "KEY=VALUE"},
+		"unknown GPU":        {[]string{"break", dir, "2", "xid79"}, 1, "no GPU"},
+		"unknown fault":      {[]string{"break", dir, "0", "xid0"}, 1, "xid79"},
+		"impossible fault":   {[]string{"break", dir, "0", "nvlink"}, 1, "cannot have"},
+		"no MIG":             {[]string{"mig", dir, "0", "1g.10gb"}, 1, "no MIG"},
+		"off with profiles":  {[]string{"mig", dir, "0", "--off", "1g.10gb"}, 1, "--off"},
+		"driver does what":   {[]string{"driver", dir, "reload"}, 1, "upgrade VERSION"},
+		"upgrade to what":    {[]string{"driver", dir, "upgrade"}, 1, "upgrade VERSION"},
+		"someone's files":    {[]string{"stop", foreign}, 1, "not a simulated"},
+		"directory in use":   {[]string{"start", "2xt4", "--dir", dir, "--library", filepath.Join(dir, "scenario")}, 1, "not empty"},
+		"missing library":    {[]string{"start", "2xt4", "--dir", filepath.Join(foreign, "m"), "--library", "missing"}, 1, "missing"},
+		"unknown --without":  {[]string{"start", "2xt4", "--dir", filepath.Join(foreign, "m"), "--without", "nvmlX"}, 1, "nvmlX"},
+		"an unknown version": {[]string{"start", "2xt4", "--dir", filepath.Join(foreign, "m"), "--set", "driver.api=9"}, 1, "driver.api"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, errs, code := simulate(t, tt.args...)
+			if code != tt.code || !strings.Contains(errs, tt.want) {
+				t.Errorf("exit code %d, %q; want %d and %q", code, errs, tt.code, tt.want)
+			}
+		})
+	}
+}
+
+func TestSimulateHelpHasExamples(t *testing.T) {
+	t.Parallel()
+	for _, cmd := range newSimulate().Commands() {
+		if cmd.Short == "" || !strings.Contains(cmd.Example, "devctl simulate "+cmd.Name()) {
+			t.Errorf("simulate %s: no short help or no example of its own", cmd.Name())
+		}
+	}
+}
