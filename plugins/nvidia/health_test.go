@@ -57,55 +57,66 @@ func TestExamine(t *testing.T) {
 		{
 			"the driver asks for a reset", nvmltest.H100(0),
 			func(g *nvmltest.GPU) { setField(g, nvml.FieldRecoveryAction, 1) },
-			[]string{"hard recovery-action"}, false, "recovery: reset the GPU; drain the node",
+			[]string{"hard recovery-action"},
+			false, "recovery: reset the GPU; drain the node",
 		},
 		{
 			"the driver asks for a drain", nvmltest.H100(0),
 			func(g *nvmltest.GPU) { setField(g, nvml.FieldRecoveryAction, 4) },
-			[]string{"hard recovery-action"}, false, "drain and reset the GPU",
+			[]string{"hard recovery-action"},
+			false, "drain and reset the GPU",
 		},
 		{
 			"the driver asks for something new", nvmltest.H100(0),
 			func(g *nvmltest.GPU) { setField(g, nvml.FieldRecoveryAction, 42) },
-			[]string{"hard recovery-action"}, false, "number 42",
+			[]string{"hard recovery-action"},
+			false, "number 42",
 		},
 		{
 			"lost", nvmltest.H100(0), func(g *nvmltest.GPU) { g.Lost = true },
-			[]string{"hard lost"}, false, "fallen off the bus",
+			[]string{"hard lost"},
+			false, "fallen off the bus",
 		},
 		{
 			"reset required", nvmltest.H100(0),
 			func(g *nvmltest.GPU) { g.Fail(nvml.CallFieldValues, nvml.ErrResetRequired) },
-			[]string{"hard reset-required"}, false, "nvidia-smi --gpu-reset",
+			[]string{"hard reset-required"},
+			false, "nvidia-smi --gpu-reset",
 		},
 		{
 			"the call fails", nvmltest.H100(0),
 			func(g *nvmltest.GPU) { g.Fail(nvml.CallFieldValues, nvml.ErrUnknown) },
-			[]string{"soft health-unreadable"}, false, "NVML error 999",
+			[]string{"soft health-unreadable"},
+			false, "NVML error 999",
 		},
 		{
 			"a row waits", nvmltest.H100(0),
 			func(g *nvmltest.GPU) { setField(g, nvml.FieldRemapPending, 1) },
-			[]string{"notice row-remap-pending"}, true, "next reset",
+			[]string{"notice row-remap-pending"},
+			true, "next reset",
 		},
 		{
 			"a bank waits", nvmltest.H100(0),
 			func(g *nvmltest.GPU) { setField(g, nvml.FieldBankRemapPending, 1) },
-			[]string{"notice row-remap-pending"}, true, "next reset",
+			[]string{"notice row-remap-pending"},
+			true, "next reset",
 		},
 		{
 			"a row could not be replaced", nvmltest.A100(0),
 			func(g *nvmltest.GPU) { setField(g, nvml.FieldRemapFailure, 1) },
-			[]string{"hard row-remap-failure"}, true, "field diagnostics",
+			[]string{"hard row-remap-failure"},
+			true, "field diagnostics",
 		},
 		{
 			"damage beyond repair", nvmltest.H100(0), func(g *nvmltest.GPU) { g.Unrepairable = true },
-			[]string{"hard memory-unrepairable"}, true, "replacement",
+			[]string{"hard memory-unrepairable"},
+			true, "replacement",
 		},
 		{
 			"a contained error", nvmltest.H100(0),
 			func(g *nvmltest.GPU) { setField(g, nvml.FieldECCDoubleVolatile, 3) },
-			[]string{"notice ecc-uncorrectable"}, true, "uncorrectable memory errors",
+			[]string{"notice ecc-uncorrectable"},
+			true, "uncorrectable memory errors",
 		},
 		{
 			"a contained error with its row waiting is told once", nvmltest.H100(0),
@@ -113,7 +124,8 @@ func TestExamine(t *testing.T) {
 				setField(g, nvml.FieldECCDoubleVolatile, 3)
 				setField(g, nvml.FieldRemapPending, 1)
 			},
-			[]string{"notice row-remap-pending"}, true, "",
+			[]string{"notice row-remap-pending"},
+			true, "",
 		},
 		{
 			"a bad page is in use", nvmltest.T4(0),
@@ -121,7 +133,8 @@ func TestExamine(t *testing.T) {
 				setField(g, nvml.FieldRetiredPending, 1)
 				setField(g, nvml.FieldRetiredPendingDouble, 1)
 			},
-			[]string{"hard bad-page-in-use"}, false, "nvidia-smi --gpu-reset",
+			[]string{"hard bad-page-in-use"},
+			false, "nvidia-smi --gpu-reset",
 		},
 		{
 			"a bad page, and a driver that says all is well", nvmltest.T4(0),
@@ -129,12 +142,14 @@ func TestExamine(t *testing.T) {
 				setField(g, nvml.FieldRetiredPendingDouble, 1)
 				setField(g, nvml.FieldRecoveryAction, 0)
 			},
-			[]string{"notice page-retirement-pending"}, true, "",
+			[]string{"notice page-retirement-pending"},
+			true, "",
 		},
 		{
 			"a weak page waits", nvmltest.T4(0),
 			func(g *nvmltest.GPU) { setField(g, nvml.FieldRetiredPending, 1) },
-			[]string{"notice page-retirement-pending"}, false, "",
+			[]string{"notice page-retirement-pending"},
+			false, "",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

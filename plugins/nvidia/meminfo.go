@@ -30,7 +30,7 @@ func parseMeminfo(data []byte) (systemMemory, error) {
 	var m systemMemory
 	var total, available bool
 	lines := bufio.NewScanner(bytes.NewReader(data))
-	for lines.Scan() && !(total && available) {
+	for lines.Scan() && (!total || !available) {
 		key, value, ok := strings.Cut(lines.Text(), ":")
 		if !ok || (key != "MemTotal" && key != "MemAvailable") {
 			continue

@@ -129,13 +129,15 @@ func TestGrantErrors(t *testing.T) {
 		{"module not loaded", "/dev/nvidia-uvm", nil, claim{minor: 1}, "nvidia-modprobe -u"},
 		{"unknown minor number", "", nil, claim{minor: -1}, `access = "runtime"`},
 		{
-			"the instance's node was never made", "", nil, claim{mig: true, gi: 2},
+			"the instance's node was never made", "", nil,
+			claim{mig: true, gi: 2},
 			"nvidia-cap21 does not exist; run nvidia-modprobe -f /proc/driver/nvidia/capabilities/gpu0/mig/gi2/access",
 		},
 		{"the layout changed", "", nil, claim{mig: true, gi: 3}, `no entry "gpu0/gi3/access"`},
 		{"no list of capabilities", "/proc", nil, claim{mig: true, gi: 1}, "capability nodes of the MIG instance"},
 		{
-			"no IMEX channel", "", func(c *Config) { c.IMEXChannels = []string{"4"} }, claim{minor: 1},
+			"no IMEX channel", "", func(c *Config) { c.IMEXChannels = []string{"4"} },
+			claim{minor: 1},
 			"channel4 does not exist; run nvidia-modprobe -i 4",
 		},
 		{"no graphics", "/sys", func(c *Config) { c.DRINodes = true }, claim{minor: 1, pci: "0000:3b:00.0"}, "nvidia-drm"},

@@ -214,17 +214,17 @@ func TestMeasureWithoutFields(t *testing.T) {
 
 func TestMeasureFailures(t *testing.T) {
 	t.Parallel()
-	measure := func(t *testing.T, ctx context.Context, gpu *nvmltest.GPU, change func(*nvmltest.GPU)) ([]core.Reading, error, *nvmltest.Library) {
+	measure := func(t *testing.T, ctx context.Context, gpu *nvmltest.GPU, change func(*nvmltest.GPU)) ([]core.Reading, *nvmltest.Library, error) {
 		t.Helper()
 		lib, devices := fakeDriver(t, gpu)
 		change(gpu)
 		var in instruments
 		readings, err := in.measure(ctx, wholeSubject(lib, devices[0], gpu.UUID))
-		return readings, err, lib
+		return readings, lib, err
 	}
 	t.Run("lost", func(t *testing.T) {
 		t.Parallel()
-		readings, err, lib := measure(t, t.Context(), nvmltest.H100(0), func(g *nvmltest.GPU) { g.Lost = true })
+		readings, lib, err := measure(t, t.Context(), nvmltest.H100(0), func(g *nvmltest.GPU) { g.Lost = true })
 		fault, ok := errors.AsType[*core.Fault](err)
 		if !ok || fault.Code != codeLost || len(readings) != 0 {
 			t.Errorf("%v and %d readings, want the fault", err, len(readings))
@@ -235,7 +235,7 @@ func TestMeasureFailures(t *testing.T) {
 	})
 	t.Run("lost on the way", func(t *testing.T) {
 		t.Parallel()
-		readings, err, lib := measure(t, t.Context(), nvmltest.H100(0), func(g *nvmltest.GPU) {
+		readings, lib, err := measure(t, t.Context(), nvmltest.H100(0), func(g *nvmltest.GPU) {
 			g.Fail(nvml.CallUtilization, nvml.ErrGPUIsLost)
 		})
 		if err == nil || len(readings) == 0 {
@@ -247,7 +247,7 @@ func TestMeasureFailures(t *testing.T) {
 	})
 	t.Run("one call fails", func(t *testing.T) {
 		t.Parallel()
-		readings, err, _ := measure(t, t.Context(), nvmltest.H100(0), func(g *nvmltest.GPU) {
+		readings, _, err := measure(t, t.Context(), nvmltest.H100(0), func(g *nvmltest.GPU) {
 			g.Fail(nvml.CallTemperatureV, nvml.ErrUnknown)
 		})
 		got := shown(readings)
@@ -257,7 +257,7 @@ func TestMeasureFailures(t *testing.T) {
 	})
 	t.Run("nothing can be read", func(t *testing.T) {
 		t.Parallel()
-		_, err, _ := measure(t, t.Context(), nvmltest.H100(0), func(g *nvmltest.GPU) {
+		_, _, err := measure(t, t.Context(), nvmltest.H100(0), func(g *nvmltest.GPU) {
 			for _, c := range nvml.Calls() {
 				g.Fail(c, nvml.ErrUnknown)
 			}
@@ -270,7 +270,7 @@ func TestMeasureFailures(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err, lib := measure(t, ctx, nvmltest.H100(0), func(*nvmltest.GPU) {})
+		_, lib, err := measure(t, ctx, nvmltest.H100(0), func(*nvmltest.GPU) {})
 		if !errors.Is(err, context.Canceled) || lib.Total() > 1 {
 			t.Errorf("error %v after %d calls", err, lib.Total())
 		}
