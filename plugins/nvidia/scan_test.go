@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -32,14 +33,15 @@ type bench struct {
 // does. change may alter the configuration.
 func newBench(t *testing.T, lib *nvmltest.Library, change ...func(*Config)) *bench {
 	t.Helper()
-	tsv := moduleVersionPath + "\t" + lib.Driver + "\n/proc/meminfo\tMemTotal: 125829120 kB\\nMemAvailable: 100000000 kB\\n\n"
+	var tsv strings.Builder
+	tsv.WriteString(moduleVersionPath + "\t" + lib.Driver + "\n/proc/meminfo\tMemTotal: 125829120 kB\\nMemAvailable: 100000000 kB\\n\n")
 	for i, g := range lib.GPUs {
 		if g != nil {
-			tsv += gpusPath + "/" + g.PCI.Address() + "/information\tModel: x\n"
-			tsv += "/sys/bus/pci/devices/" + g.PCI.Address() + "/numa_node\t" + string(rune('0'+i%2)) + "\n"
+			tsv.WriteString(gpusPath + "/" + g.PCI.Address() + "/information\tModel: x\n")
+			tsv.WriteString("/sys/bus/pci/devices/" + g.PCI.Address() + "/numa_node\t" + string(rune('0'+i%2)) + "\n")
 		}
 	}
-	return newBenchOn(t, lib, sysfstest.UnpackText(t, tsv), change...)
+	return newBenchOn(t, lib, sysfstest.UnpackText(t, tsv.String()), change...)
 }
 
 // newBenchOn is newBench on the host below root.
