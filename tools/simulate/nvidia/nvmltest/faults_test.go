@@ -3,6 +3,8 @@
 package nvmltest
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 )
 
 func TestHangHoldsOneGPUAndIsReleased(t *testing.T) {
+	t.Parallel()
 	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		sick, well := device(t, lib, 0), device(t, lib, 1)
@@ -42,6 +45,7 @@ func TestHangHoldsOneGPUAndIsReleased(t *testing.T) {
 }
 
 func TestLatencyOfEveryCall(t *testing.T) {
+	t.Parallel()
 	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
@@ -67,6 +71,7 @@ func TestLatencyOfEveryCall(t *testing.T) {
 }
 
 func TestReturnCodes(t *testing.T) {
+	t.Parallel()
 	on(t, "8xh100", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		first, second := device(t, lib, 0), device(t, lib, 1)
@@ -100,6 +105,7 @@ func TestReturnCodes(t *testing.T) {
 }
 
 func TestLostAndRemovedGPUs(t *testing.T) {
+	t.Parallel()
 	on(t, "8xh100", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		sick, well := device(t, lib, 3), device(t, lib, 4)
@@ -139,6 +145,7 @@ func TestLostAndRemovedGPUs(t *testing.T) {
 }
 
 func TestDriverComesLateAndGoes(t *testing.T) {
+	t.Parallel()
 	on(t, "2xt4", nvidia.Options{Set: map[string]string{"driver.loaded": "false"}}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		want(t, "Init without a driver", lib.Init(), nvml.ERROR_DRIVER_NOT_LOADED)
 		check(t, m.Load())
@@ -151,7 +158,20 @@ func TestDriverComesLateAndGoes(t *testing.T) {
 	})
 }
 
+func TestNoScenarioIsNoDriver(t *testing.T) {
+	t.Parallel()
+	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+		initialise(t, lib)
+		check(t, os.Remove(filepath.Join(m.Dir(), "scenario")))
+		settle()
+		_, ret := lib.DeviceGetCount()
+		want(t, "DeviceGetCount", ret, nvml.ERROR_DRIVER_NOT_LOADED)
+		want(t, "Init", lib.Init(), nvml.ERROR_DRIVER_NOT_LOADED)
+	})
+}
+
 func TestInitReturn(t *testing.T) {
+	t.Parallel()
 	on(t, "2xt4", nvidia.Options{Set: map[string]string{"init.return": "18"}}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		want(t, "Init", lib.Init(), nvml.ERROR_LIB_RM_VERSION_MISMATCH)
 		check(t, m.Unset("init.return"))
@@ -160,6 +180,7 @@ func TestInitReturn(t *testing.T) {
 }
 
 func TestUpgradeNeedsANewProcess(t *testing.T) {
+	t.Parallel()
 	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
@@ -180,6 +201,7 @@ func TestUpgradeNeedsANewProcess(t *testing.T) {
 
 // TestVersionOfANewProcess is run by TestUpgradeNeedsANewProcess.
 func TestVersionOfANewProcess(t *testing.T) {
+	t.Parallel()
 	on(t, "2xt4", nvidia.Options{Set: map[string]string{"driver.version": "550.54.15"}}, func(t *testing.T, _ *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		version, ret := lib.SystemGetDriverVersion()

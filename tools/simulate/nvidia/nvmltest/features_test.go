@@ -17,6 +17,7 @@ import (
 const wholeGPU = 0xFFFFFFFF
 
 func TestEventsReachEverySetOnce(t *testing.T) {
+	t.Parallel()
 	on(t, "4xa100-mig", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		check(t, m.XID(0, 13)) // before anyone waits: nobody gets it
@@ -82,6 +83,7 @@ func eventSet(t *testing.T, lib nvml.Interface) nvml.EventSet {
 }
 
 func TestMIGLayoutChangesWhileRunning(t *testing.T) {
+	t.Parallel()
 	on(t, "4xa100-mig", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
@@ -122,6 +124,7 @@ func TestMIGLayoutChangesWhileRunning(t *testing.T) {
 }
 
 func TestGPM(t *testing.T) {
+	t.Parallel()
 	on(t, "8xh100", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
@@ -164,6 +167,7 @@ func TestGPM(t *testing.T) {
 }
 
 func TestProcesses(t *testing.T) {
+	t.Parallel()
 	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
@@ -192,6 +196,7 @@ func TestProcesses(t *testing.T) {
 }
 
 func TestOldDriverLacksFunctions(t *testing.T) {
+	t.Parallel()
 	on(t, "driver450", nvidia.Options{Without: []string{"nvmlDeviceGetSerial"}}, func(t *testing.T, _ *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		for name, there := range map[string]bool{
@@ -216,6 +221,7 @@ func TestOldDriverLacksFunctions(t *testing.T) {
 }
 
 func TestCallsAreCounted(t *testing.T) {
+	t.Parallel()
 	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
@@ -240,6 +246,7 @@ func TestCallsAreCounted(t *testing.T) {
 // TestManyReadersOfAChangingMachine is for the race and address sanitizers, and
 // for deadlocks: the values that it reads are any that were ever written.
 func TestManyReadersOfAChangingMachine(t *testing.T) {
+	t.Parallel()
 	on(t, "4xa100-mig", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		done := make(chan struct{})
