@@ -2,6 +2,7 @@ package nvidia
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,11 +19,7 @@ type view struct {
 }
 
 func newView(f *scenario.File) view {
-	v := view{values: make(map[string]string)}
-	for key, value := range f.All() {
-		v.values[key] = value
-	}
-	return v
+	return view{values: maps.Collect(f.All())}
 }
 
 // machine gives a value of the whole machine; empty if it has none.

@@ -46,27 +46,28 @@ func TestGet(t *testing.T) {
 func TestEditsKeepTheRest(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		edit func(t *testing.T, f *File)
+		edit func(f *File) error
 		want string
 	}{
-		"nothing": {func(*testing.T, *File) {}, sample},
+		"nothing": {func(*File) error { return nil }, sample},
 		"set": {
-			func(t *testing.T, f *File) { set(t, f, "gpu.*.name", "A100 80GB") },
+			func(f *File) error { return f.Set("gpu.*.name", "A100 80GB") },
 			"# A machine\n\ndriver.version = 580.65.06\ngpu.*.name=A100 80GB   # all of them\n  gpu.0.temperature =  41	# degrees\ngpu.0.empty =\ngpu.0.temperature = 42\n",
 		},
 		"the last of two": {
-			func(t *testing.T, f *File) { set(t, f, "gpu.0.temperature", "50") },
+			func(f *File) error { return f.Set("gpu.0.temperature", "50") },
 			"# A machine\n\ndriver.version = 580.65.06\ngpu.*.name=H100   # all of them\n  gpu.0.temperature =  41	# degrees\ngpu.0.empty =\ngpu.0.temperature = 50\n",
 		},
 		"a new key": {
-			func(t *testing.T, f *File) { set(t, f, "gpu.1.lost", " true ") },
+			func(f *File) error { return f.Set("gpu.1.lost", " true ") },
 			sample + "gpu.1.lost = true\n",
 		},
 		"unset both": {
-			func(t *testing.T, f *File) {
+			func(f *File) error {
 				if !f.Unset("gpu.0.temperature") {
-					t.Error("Unset found nothing")
+					return errors.New("Unset found nothing")
 				}
+				return nil
 			},
 			"# A machine\n\ndriver.version = 580.65.06\ngpu.*.name=H100   # all of them\ngpu.0.empty =\n",
 		},
@@ -75,18 +76,13 @@ func TestEditsKeepTheRest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := parse(t, sample)
-			tt.edit(t, f)
+			if err := tt.edit(f); err != nil {
+				t.Fatal(err)
+			}
 			if diff := cmp.Diff(tt.want, string(f.Bytes())); diff != "" {
 				t.Errorf("text (-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-func set(t *testing.T, f *File, key, value string) {
-	t.Helper()
-	if err := f.Set(key, value); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 func TestHangHoldsOneGPUAndIsReleased(t *testing.T) {
 	t.Parallel()
-	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "2xt4", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		sick, well := device(t, lib, 0), device(t, lib, 1)
 		check(t, m.Hang(0, "nvmlDeviceGetTemperature"))
@@ -46,7 +46,7 @@ func TestHangHoldsOneGPUAndIsReleased(t *testing.T) {
 
 func TestLatencyOfEveryCall(t *testing.T) {
 	t.Parallel()
-	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "2xt4", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
 		check(t, m.Latency(30*time.Millisecond))
@@ -72,7 +72,7 @@ func TestLatencyOfEveryCall(t *testing.T) {
 
 func TestReturnCodes(t *testing.T) {
 	t.Parallel()
-	on(t, "8xh100", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "8xh100", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		first, second := device(t, lib, 0), device(t, lib, 1)
 		power := func(d nvml.Device) nvml.Return {
@@ -106,7 +106,7 @@ func TestReturnCodes(t *testing.T) {
 
 func TestLostAndRemovedGPUs(t *testing.T) {
 	t.Parallel()
-	on(t, "8xh100", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "8xh100", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		sick, well := device(t, lib, 3), device(t, lib, 4)
 		uuid, ret := sick.GetUUID()
@@ -146,7 +146,7 @@ func TestLostAndRemovedGPUs(t *testing.T) {
 
 func TestDriverComesLateAndGoes(t *testing.T) {
 	t.Parallel()
-	on(t, "2xt4", nvidia.Options{Set: map[string]string{"driver.loaded": "false"}}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "2xt4", nvidia.Options{Set: map[string]string{"driver.loaded": "false"}}, func(m *nvidia.Machine, lib nvml.Interface) {
 		want(t, "Init without a driver", lib.Init(), nvml.ERROR_DRIVER_NOT_LOADED)
 		check(t, m.Load())
 		want(t, "Init", lib.Init(), nvml.SUCCESS)
@@ -160,7 +160,7 @@ func TestDriverComesLateAndGoes(t *testing.T) {
 
 func TestNoScenarioIsNoDriver(t *testing.T) {
 	t.Parallel()
-	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "2xt4", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		check(t, os.Remove(filepath.Join(m.Dir(), "scenario")))
 		settle()
@@ -172,7 +172,7 @@ func TestNoScenarioIsNoDriver(t *testing.T) {
 
 func TestInitReturn(t *testing.T) {
 	t.Parallel()
-	on(t, "2xt4", nvidia.Options{Set: map[string]string{"init.return": "18"}}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "2xt4", nvidia.Options{Set: map[string]string{"init.return": "18"}}, func(m *nvidia.Machine, lib nvml.Interface) {
 		want(t, "Init", lib.Init(), nvml.ERROR_LIB_RM_VERSION_MISMATCH)
 		check(t, m.Unset("init.return"))
 		want(t, "Init", lib.Init(), nvml.SUCCESS)
@@ -181,7 +181,7 @@ func TestInitReturn(t *testing.T) {
 
 func TestUpgradeNeedsANewProcess(t *testing.T) {
 	t.Parallel()
-	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "2xt4", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
 		check(t, m.Upgrade("550.54.15"))
@@ -202,7 +202,7 @@ func TestUpgradeNeedsANewProcess(t *testing.T) {
 // TestVersionOfANewProcess is run by TestUpgradeNeedsANewProcess.
 func TestVersionOfANewProcess(t *testing.T) {
 	t.Parallel()
-	on(t, "2xt4", nvidia.Options{Set: map[string]string{"driver.version": "550.54.15"}}, func(t *testing.T, _ *nvidia.Machine, lib nvml.Interface) {
+	on(t, "2xt4", nvidia.Options{Set: map[string]string{"driver.version": "550.54.15"}}, func(_ *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		version, ret := lib.SystemGetDriverVersion()
 		want(t, "SystemGetDriverVersion", ret, nvml.SUCCESS)

@@ -18,7 +18,7 @@ const wholeGPU = 0xFFFFFFFF
 
 func TestEventsReachEverySetOnce(t *testing.T) {
 	t.Parallel()
-	on(t, "4xa100-mig", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "4xa100-mig", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		check(t, m.XID(0, 13)) // before anyone waits: nobody gets it
 		first, second := eventSet(t, lib), eventSet(t, lib)
@@ -84,7 +84,7 @@ func eventSet(t *testing.T, lib nvml.Interface) nvml.EventSet {
 
 func TestMIGLayoutChangesWhileRunning(t *testing.T) {
 	t.Parallel()
-	on(t, "4xa100-mig", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "4xa100-mig", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
 		names := func() []string {
@@ -125,7 +125,7 @@ func TestMIGLayoutChangesWhileRunning(t *testing.T) {
 
 func TestGPM(t *testing.T) {
 	t.Parallel()
-	on(t, "8xh100", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "8xh100", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
 		check(t, m.MIG(0, "1g.10gb"))
@@ -168,7 +168,7 @@ func TestGPM(t *testing.T) {
 
 func TestProcesses(t *testing.T) {
 	t.Parallel()
-	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "2xt4", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
 		infos, ret := d.GetComputeRunningProcesses()
@@ -197,7 +197,7 @@ func TestProcesses(t *testing.T) {
 
 func TestOldDriverLacksFunctions(t *testing.T) {
 	t.Parallel()
-	on(t, "driver450", nvidia.Options{Without: []string{"nvmlDeviceGetSerial"}}, func(t *testing.T, _ *nvidia.Machine, lib nvml.Interface) {
+	on(t, "driver450", nvidia.Options{Without: []string{"nvmlDeviceGetSerial"}}, func(_ *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		for name, there := range map[string]bool{
 			"nvmlDeviceGetTemperature":                true,
@@ -222,7 +222,7 @@ func TestOldDriverLacksFunctions(t *testing.T) {
 
 func TestCallsAreCounted(t *testing.T) {
 	t.Parallel()
-	on(t, "2xt4", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "2xt4", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		d := device(t, lib, 0)
 		check(t, m.ResetCalls())
@@ -247,7 +247,7 @@ func TestCallsAreCounted(t *testing.T) {
 // for deadlocks: the values that it reads are any that were ever written.
 func TestManyReadersOfAChangingMachine(t *testing.T) {
 	t.Parallel()
-	on(t, "4xa100-mig", nvidia.Options{}, func(t *testing.T, m *nvidia.Machine, lib nvml.Interface) {
+	on(t, "4xa100-mig", nvidia.Options{}, func(m *nvidia.Machine, lib nvml.Interface) {
 		initialise(t, lib)
 		done := make(chan struct{})
 		var group sync.WaitGroup

@@ -23,14 +23,14 @@ const dirVariable = "NVMLTEST_DIR"
 
 // on runs body in a process of its own that has loaded the driver of a new
 // machine: a process can load one NVML library in its life.
-func on(t *testing.T, profile string, opts nvidia.Options, body func(t *testing.T, m *nvidia.Machine, lib nvml.Interface)) {
+func on(t *testing.T, profile string, opts nvidia.Options, body func(m *nvidia.Machine, lib nvml.Interface)) {
 	t.Helper()
 	if dir := os.Getenv(dirVariable); dir != "" {
 		m, err := nvidia.Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		body(t, m, nvml.New(nvml.WithLibraryPath(m.Library())))
+		body(m, nvml.New(nvml.WithLibraryPath(m.Library())))
 		return
 	}
 	output, err := inner(t, start(t, profile, opts), t.Name())

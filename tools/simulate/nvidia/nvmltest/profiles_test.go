@@ -28,7 +28,7 @@ func TestProfiles(t *testing.T) {
 	}
 	for _, p := range nvidia.Profiles() {
 		t.Run(p.Name, func(t *testing.T) {
-			on(t, p.Name, nvidia.Options{}, func(t *testing.T, _ *nvidia.Machine, lib nvml.Interface) {
+			on(t, p.Name, nvidia.Options{}, func(_ *nvidia.Machine, lib nvml.Interface) {
 				initialise(t, lib)
 				golden(t, p.Name, describe(t, lib))
 			})
