@@ -39,11 +39,11 @@ type stage struct {
 // promised, or what is missing to run it. Everything is removed at the end, also
 // after an error or when ctx ends.
 func Run(ctx context.Context, out io.Writer) (err error) {
-	if err := agent.Requirements(); err != nil {
+	if err := rig.Requirements(); err != nil {
 		return fmt.Errorf("this machine cannot run the demonstration, it needs\n%w", err)
 	}
 	begun := time.Now()
-	say := &narrator{out: out, acts: 7}
+	say := &narrator{out: out, acts: 6}
 	say.line("A real Nomad agent schedules real tasks onto simulated GPUs.")
 
 	dir, err := os.MkdirTemp("", "nomad-devices-demo-")
@@ -53,14 +53,13 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	s := &stage{say: say}
 	defer func() {
-		say.act("Cleaning up")
+		say.blank()
 		cleaned := s.clean()
 		if cleaned == nil {
-			say.line("The tasks, the agent, the plugin and the machine are gone.")
+			say.line("Cleaned up: the tasks, the agent, the plugin and the machine are gone.")
 		}
 		err = errors.Join(err, cleaned)
 		if err == nil {
-			say.blank()
 			say.line("Everything went as promised, in %s.", time.Since(begun).Round(time.Second))
 		}
 	}()
@@ -74,7 +73,10 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 		s.mendGPU,
 	} {
 		if err := act(ctx); err != nil {
-			if s.agent != nil && ctx.Err() == nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("not finished: %w", context.Cause(ctx))
+			}
+			if s.agent != nil {
 				say.blank()
 				say.line("The end of the agent's log:")
 				say.text(lastLines(s.agent.Log(), 20))

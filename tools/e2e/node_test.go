@@ -51,8 +51,8 @@ func TestMain(m *testing.M) {
 // binaries returns the built programs, or skips where they are of no use.
 func binaries(t *testing.T) rig.Binaries {
 	t.Helper()
-	if err := agent.Requirements(); err != nil {
-		t.Skipf("this machine cannot run an agent, it needs %v", err)
+	if err := rig.Requirements(); err != nil {
+		t.Skipf("this machine cannot run the plugin under an agent, it needs %v", err)
 	}
 	b, err := buildOnce()
 	if err != nil {

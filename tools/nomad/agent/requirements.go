@@ -11,10 +11,10 @@ import (
 func Requirements() error {
 	var missing []error
 	if runtime.GOOS != "linux" {
-		missing = append(missing, errors.New("Linux: Nomad's exec driver exists nowhere else"))
+		missing = append(missing, errors.New("the Linux kernel: Nomad's exec driver exists nowhere else"))
 	}
 	if os.Geteuid() != 0 {
-		missing = append(missing, errors.New("root: Nomad's exec driver and device nodes need it"))
+		missing = append(missing, errors.New("to be root: Nomad's exec driver and device nodes need it"))
 	}
 	return errors.Join(missing...)
 }

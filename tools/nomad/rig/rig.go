@@ -5,10 +5,12 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -43,6 +45,31 @@ type Binaries struct {
 	Nomad  agent.Nomad
 	Plugin string
 	Probe  string
+}
+
+// Requirements says what is missing on this machine to build the programs and to
+// run them; nil means nothing.
+func Requirements() error {
+	missing := []error{agent.Requirements()}
+	if _, err := exec.LookPath("go"); err != nil {
+		missing = append(missing, errors.New("the go command on PATH, to build the programs"))
+	} else if compiler := compiler(); compiler != "" {
+		missing = append(missing, fmt.Errorf("a C compiler: the NVIDIA plugin is built with cgo, and there is no %s", compiler))
+	}
+	return errors.Join(missing...)
+}
+
+// compiler returns the C compiler that Go would use, if it is missing.
+func compiler() string {
+	output, err := exec.Command("go", "env", "CC").Output()
+	fields := strings.Fields(string(output)) // CC may carry flags
+	if err != nil || len(fields) == 0 {
+		return ""
+	}
+	if _, err := exec.LookPath(fields[0]); err != nil {
+		return fields[0]
+	}
+	return ""
 }
 
 // Build finds or builds the programs; ours go into dir. What takes long is told
