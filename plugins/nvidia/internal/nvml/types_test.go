@@ -78,7 +78,9 @@ func TestNames(t *testing.T) {
 	for got, want := range map[string]string{
 		PCI{Domain: 0, Bus: 0x3b}.Address():                     "0000:3b:00.0",
 		PCI{Domain: 0x10000, Bus: 0xff, Device: 0x1f}.Address(): "10000:ff:1f.0",
+
 		Hopper.String(): "hopper",
+
 		Architecture(99).String() + Brand(0).String():              "",
 		Brand(14).String():                                         "NVIDIA",
 		ComputeMode(3).String() + "/" + ComputeMode(9).String():    "exclusive-process/",
