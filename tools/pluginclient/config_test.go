@@ -1,6 +1,7 @@
 package pluginclient
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -22,13 +23,8 @@ func TestConfigReachesThePlugin(t *testing.T) {
 	t.Parallel()
 	defaults := map[string]any{"enabled": true, "period": "1m", "ignored": nil, "health": nil}
 	with := func(changes map[string]any) map[string]any {
-		all := map[string]any{}
-		for k, v := range defaults {
-			all[k] = v
-		}
-		for k, v := range changes {
-			all[k] = v
-		}
+		all := maps.Clone(defaults)
+		maps.Copy(all, changes)
 		return all
 	}
 	for name, test := range map[string]struct {

@@ -53,15 +53,15 @@ func Main() {
 
 // Binary returns the path of a plugin binary named [Name]: this test binary
 // under another name. It needs [Main] in TestMain.
-func Binary(t testing.TB) string {
-	t.Helper()
+func Binary(tb testing.TB) string {
+	tb.Helper()
 	self, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), Name)
+	path := filepath.Join(tb.TempDir(), Name)
 	if err := os.Symlink(self, path); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return path
 }

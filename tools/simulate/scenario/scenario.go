@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -107,9 +108,9 @@ func checkValue(value string) string {
 
 // Get gives the value of a key, and whether the key is there.
 func (f *File) Get(key string) (string, bool) {
-	for i := len(f.lines) - 1; i >= 0; i-- {
-		if f.lines[i].key == key {
-			return f.lines[i].value, true
+	for _, l := range slices.Backward(f.lines) {
+		if l.key == key {
+			return l.value, true
 		}
 	}
 	return "", false
