@@ -75,27 +75,25 @@ func FuzzFieldValue(f *testing.F) {
 
 func TestNames(t *testing.T) {
 	t.Parallel()
-	for got, want := range map[string]string{
-		PCI{Domain: 0, Bus: 0x3b}.Address():                     "0000:3b:00.0",
-		PCI{Domain: 0x10000, Bus: 0xff, Device: 0x1f}.Address(): "10000:ff:1f.0",
-
-		Hopper.String(): "hopper",
-
-		Architecture(99).String() + Brand(0).String():              "",
-		Brand(14).String():                                         "NVIDIA",
-		ComputeMode(3).String() + "/" + ComputeMode(9).String():    "exclusive-process/",
-		Virtualization(2).String() + Virtualization(77).String():   "vgpu",
-		AddressingMode(2).String() + AddressingMode(77).String():   "ats",
-		Field{FieldNVLinkState, 3}.String():                        "field 165 of 3",
-		Fabric{State: FabricInProgress, CliqueID: 1}.Clique():      "",
-		Fabric{State: FabricCompleted, CliqueID: 1}.Clique() + "!": "!",
-		Fabric{
+	for _, test := range []struct{ got, want string }{
+		{PCI{Domain: 0, Bus: 0x3b}.Address(), "0000:3b:00.0"},
+		{PCI{Domain: 0x10000, Bus: 0xff, Device: 0x1f}.Address(), "10000:ff:1f.0"},
+		{Hopper.String(), "hopper"},
+		{Architecture(99).String() + Brand(0).String(), ""},
+		{Brand(14).String(), "NVIDIA"},
+		{ComputeMode(3).String() + "/" + ComputeMode(9).String(), "exclusive-process/"},
+		{Virtualization(2).String() + Virtualization(77).String(), "vgpu"},
+		{AddressingMode(2).String() + AddressingMode(77).String(), "ats"},
+		{Field{FieldNVLinkState, 3}.String(), "field 165 of 3"},
+		{Fabric{State: FabricInProgress, CliqueID: 1}.Clique(), ""},
+		{Fabric{State: FabricCompleted, CliqueID: 1}.Clique() + "!", "!"},
+		{Fabric{
 			State: FabricCompleted, CliqueID: 32766,
 			ClusterUUID: [16]byte{0x9f, 0x0a, 0x5c, 0x3b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
-		}.Clique(): "9f0a5c3b-0102-0304-0506-0708090a0b0c.32766",
+		}.Clique(), "9f0a5c3b-0102-0304-0506-0708090a0b0c.32766"},
 	} {
-		if got != want {
-			t.Errorf("%q, want %q", got, want)
+		if test.got != test.want {
+			t.Errorf("%q, want %q", test.got, test.want)
 		}
 	}
 	if c := (Fabric{State: FabricCompleted, Status: ErrUnknown, ClusterUUID: [16]byte{1}}).Clique(); c != "" {
