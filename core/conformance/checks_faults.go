@@ -1,0 +1,409 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/plugins/device"
+)
+
+// judged makes a case of a look at a trial.
+func judged(which trial, look func(b *bench, r *recording) error) func(context.Context, *bench) error {
+	return func(ctx context.Context, b *bench) error {
+		r, err := b.trials.get(ctx, b, which)
+		if err != nil {
+			return err
+		}
+		if r.configErr != nil {
+			return skip("the plugin takes no configuration (C6)")
+		}
+		for _, end := range r.endings() {
+			if rule, what := blame(r.instance, end); rule != "" {
+				return skip("when %v: %s (%s)", which, what, rule)
+			}
+		}
+		return look(b, r)
+	}
+}
+
+// checkConfigOnBroken: SetConfig does not ask the hardware.
+func checkConfigOnBroken(ctx context.Context, b *bench) error {
+	var p problems
+	for _, which := range []trial{startHung, startEmpty} {
+		r, err := b.trials.get(ctx, b, which)
+		if err != nil {
+			return err
+		}
+		if r.configErr != nil {
+			p.add("when %v: SetConfig: %w", which, r.configErr)
+		}
+	}
+	return p.err()
+}
+
+func lookFirst(b *bench, r *recording) error {
+	moments, end := r.fingerprints.played()
+	if len(moments) > 0 {
+		b.note("it came %s", after(moments[0].at))
+	}
+	return judgeFirst(b, r.instance, moments, end)
+}
+
+// lookEmpty: no hardware is an empty list, and hardware that comes is found.
+func lookEmpty(b *bench, r *recording) error {
+	if moments, _ := r.fingerprints.played(); len(moments) == 0 {
+		return skip("no first message came (C12)")
+	}
+	var p problems
+	if ids := idsOf(r.during); len(ids) > 0 {
+		p.add("when %v it offers %s", r.trial, list(ids))
+	}
+	if !r.healed {
+		p.add("the hardware came, and was not offered within %v", healLimit)
+	}
+	return p.err()
+}
+
+// lookAlone: what happens to one card happens to its devices alone.
+func lookAlone(_ *bench, r *recording) error {
+	if len(r.others) == 0 {
+		return skip("all devices are on one card")
+	}
+	var p problems
+	_, end := r.fingerprints.played()
+	for _, id := range r.others {
+		if _, d := find(r.during, id); d == nil {
+			p.add("when %v the device %s, which is on another, is gone", r.trial, id)
+		} else if !d.Healthy {
+			p.add("when %v the device %s, which is on another, is unhealthy: %s", r.trial, id, d.HealthDesc)
+		}
+	}
+	if end != nil || r.fault == Remove {
+		return p.err()
+	}
+	if !r.showed {
+		p.add("when %v the device %s is still healthy after %v", r.trial, r.card[0], faultLimit)
+	}
+	for _, id := range r.card {
+		if _, d := find(r.during, id); d == nil {
+			p.add("when %v its device %s is gone; want it listed and unhealthy", r.trial, id)
+		}
+	}
+	return p.err()
+}
+
+// lookHealed: a device that works again is offered again, under its name.
+func lookHealed(_ *bench, r *recording) error {
+	var p problems
+	if !r.healed {
+		last, _ := r.fingerprints.last()
+		for _, id := range r.card {
+			switch _, d := find(last.message.Devices, id); {
+			case d == nil:
+				p.add("%v after %v ended, the device %s is not there", healLimit, r.trial, id)
+			case !d.Healthy:
+				p.add("%v after %v ended, the device %s is unhealthy: %s", healLimit, r.trial, id, d.HealthDesc)
+			}
+		}
+		if len(p) == 0 {
+			p.add("%v after %v ended, the healthy devices are %s", healLimit, r.trial, list(healthyOf(last.message.Devices)))
+		}
+	}
+	return p.err()
+}
+
+// lookNotAbsence: a driver that cannot list its devices has not lost them.
+func lookNotAbsence(_ *bench, r *recording) error {
+	var p problems
+	moments, _ := r.fingerprints.played()
+	want := idsOf(r.before)
+	for _, m := range moments {
+		if m.at < r.broken || m.at > r.mended {
+			continue
+		}
+		for _, line := range difference(want, idsOf(m.message.Devices)) {
+			p.add("when %v: device %s", r.trial, line)
+		}
+	}
+	if !r.showed {
+		p.add("when %v the devices are still healthy after %v", r.trial, faultLimit)
+	}
+	return p.err()
+}
+
+// lookSickReserve: a broken device is refused by name, the others are not.
+func lookSickReserve(_ *bench, r *recording) error {
+	if !r.showed {
+		return skip("the fault does not show (C22)")
+	}
+	var p problems
+	switch id := r.card[0]; {
+	case errors.Is(r.sick.err, errNoAnswer):
+		return skip("Reserve does not answer (C42)")
+	case r.sick.err == nil:
+		p.add("the device %s is unhealthy, and Reserve grants it", id)
+	case !strings.Contains(r.sick.err.Error(), id):
+		p.add("the error of Reserve for the unhealthy device %s does not name it: %w", id, r.sick.err)
+	}
+	if len(r.others) > 0 && r.well.err != nil {
+		p.add("the device %s is on another card, and Reserve refuses it: %w", r.others[0], r.well.err)
+	}
+	return p.err()
+}
+
+// lookHungReserve: Reserve answers while the driver hangs.
+func lookHungReserve(b *bench, r *recording) error {
+	if errors.Is(r.sick.err, errNoAnswer) || r.sick.took > answerLimit {
+		return (&problems{}).with("when %v, Reserve gave no answer within %v", r.trial, round(r.sick.took))
+	}
+	b.note("it answered %s: %v", after(r.sick.took), r.sick.err)
+	return nil
+}
+
+// lookHungExit: the plugin ends while the driver hangs.
+func lookHungExit(_ *bench, r *recording) error {
+	if r.instance.process == nil {
+		return skip("it needs a binary, and the plugin runs in process")
+	}
+	return judgeExit(r.exit, r.exitNote, r.children)
+}
+
+// lookHungStats: the other devices have their statistics at each interval while
+// one card hangs.
+func lookHungStats(b *bench, r *recording) error {
+	if len(r.others) == 0 {
+		return skip("all devices are on one card")
+	}
+	moments, _ := r.statistics.played()
+	offset := r.statistics.opened.Sub(r.fingerprints.opened)
+	var p problems
+	var during []moment[*device.StatsResponse]
+	for _, m := range moments {
+		if at := m.at + offset; at > r.broken+b.session.interval && at < r.mended {
+			during = append(during, m)
+		}
+	}
+	span := r.mended - r.broken - b.session.interval
+	// A device that hangs may cost its own numbers and the deadline of one
+	// call, which is no more than a second for a plugin that is up to it.
+	if want := int((span-promptly)/b.session.interval)/2 - 1; len(during) < want {
+		p.add("when %v, %d statistics came within %v at an interval of %v", r.trial, len(during), round(span), b.session.interval)
+	}
+	for _, m := range during {
+		for _, id := range r.others {
+			if s := statsOf(m.message.Groups, id); s == nil || s.Stats == nil || len(s.Stats.Attributes)+len(s.Stats.Nested) == 0 {
+				p.add("when %v, the statistics %s have nothing about %s, which is on another", r.trial, after(m.at), id)
+			}
+		}
+	}
+	return p.err()
+}
+
+func statsOf(groups []*device.DeviceGroupStats, id string) *device.DeviceStats {
+	for _, g := range groups {
+		if g != nil && g.InstanceStats[id] != nil {
+			return g.InstanceStats[id]
+		}
+	}
+	return nil
+}
+
+// lookHealthLog: a device that turns unhealthy is in the log, once.
+func lookHealthLog(_ *bench, r *recording) error {
+	if !r.showed {
+		return skip("the fault does not show (C22)")
+	}
+	id := r.card[0]
+	var lines []string
+	for _, l := range r.instance.process.log() {
+		if (l.level == "warn" || l.level == "error") && strings.Contains(l.text, id) && !strings.Contains(l.text, "reserv") {
+			lines = append(lines, l.text)
+		}
+	}
+	var p problems
+	switch {
+	case len(lines) == 0:
+		p.add("the device %s turned unhealthy, and no line of level warn or error names it", id)
+	case len(lines) > 5:
+		p.add("the device %s turned unhealthy once, and %d lines of level warn or error name it: %s", id, len(lines), quoted(lines[len(lines)-1]))
+	}
+	return p.err()
+}
+
+// checkStreamSurvives judges what befell the streams in all trials.
+func checkStreamSurvives(rule string) func(context.Context, *bench) error {
+	return func(ctx context.Context, b *bench) error {
+		var p problems
+		for _, which := range []trial{oneFails, oneHangs, oneIsGone, allFail, startHung, startEmpty} {
+			r, err := b.trials.get(ctx, b, which)
+			if _, ok := errors.AsType[skipped](err); err != nil && !ok {
+				return err
+			}
+			if r == nil {
+				continue
+			}
+			if end := r.endings()[rule]; end != nil {
+				if blamed, what := blame(r.instance, end); blamed == "C13" {
+					p.add("when %v: %s", which, what)
+				}
+			}
+		}
+		return p.err()
+	}
+}
+
+// checkCheapStart: a process that is only asked who it is leaves the hardware
+// alone.
+func checkCheapStart(ctx context.Context, b *bench) error {
+	counter, ok := b.options.Hardware.(HardwareWithCalls)
+	if !ok {
+		return skip("the hardware does not count its calls")
+	}
+	before, err := counter.Calls()
+	if err != nil {
+		return err
+	}
+	i, err := b.started(ctx)
+	if err != nil {
+		return err
+	}
+	wait(ctx, b.options.Watch/3)
+	i.close()
+	now, err := counter.Calls()
+	if err != nil {
+		return err
+	}
+	if now != before {
+		return (&problems{}).with("%d calls into the driver before any stream was opened", now-before)
+	}
+	return nil
+}
+
+// checkReadings: what the hardware measures is no attribute.
+func checkReadings(ctx context.Context, b *bench) error {
+	vary, ok := b.options.Hardware.(HardwareWithReadings)
+	if !ok {
+		return skip("the hardware's readings cannot be changed")
+	}
+	i, err := b.started(ctx)
+	if err != nil {
+		return err
+	}
+	t := i.fingerprint()
+	defer t.stop()
+	if _, err := b.settledLike(ctx, t); err != nil {
+		return err
+	}
+	for step := range 3 {
+		if err := vary.Vary(step); err != nil {
+			return err
+		}
+		wait(ctx, max(b.options.Watch/3, promptly))
+	}
+	moments, end := t.played()
+	if err := b.trouble(i, end, "C17"); err != nil {
+		return err
+	}
+	return judgeVolatile(moments)
+}
+
+// checkRelaunch: a plugin that crashed on broken hardware is configured and
+// answers like any other.
+func checkRelaunch(ctx context.Context, b *bench) error {
+	if err := b.options.Hardware.BreakAll(Fail); err != nil {
+		return skip("the hardware cannot be broken in this way: %v", err)
+	}
+	defer func() { _ = b.options.Hardware.Repair() }()
+	var p problems
+	for n := range 3 {
+		i, err := b.launch(ctx)
+		if err != nil {
+			return p.with("launch %d: %w", n+1, err)
+		}
+		if err := b.configure(ctx, i); err != nil {
+			return p.with("launch %d: SetConfig: %w", n+1, err)
+		}
+		t := i.fingerprint()
+		t.until(ctx, answerLimit, some)
+		moments, end := t.played()
+		i.crash()
+		t.stop()
+		if err := judgeFirst(b, i, moments, end); err != nil {
+			return fmt.Errorf("launch %d: %w", n+1, err)
+		}
+	}
+	return nil
+}
+
+// checkEveryFault: no fault that the hardware can have does more than it must.
+func checkEveryFault(ctx context.Context, b *bench) error {
+	more, ok := b.options.Hardware.(HardwareWithFaults)
+	if !ok {
+		return skip("the hardware has no faults of its own")
+	}
+	var p problems
+	for _, fault := range more.Faults() {
+		r, err := b.trials.get(ctx, b, trial{fault: fault})
+		if _, ok := errors.AsType[skipped](err); ok {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("the fault %s: %w", fault, err)
+		}
+		for _, end := range r.endings() {
+			p.add("when %v: %v", r.trial, end)
+		}
+		for _, id := range r.others {
+			if _, d := find(r.during, id); d == nil || !d.Healthy {
+				p.add("when %v the device %s, which is on another, is gone or unhealthy", r.trial, id)
+			}
+		}
+	}
+	return p.err()
+}
+
+// mostFlaps is how many messages hardware that comes and goes may cause.
+const mostFlaps = 20
+
+// checkFlapping: hardware that comes and goes does not make a message each time.
+func checkFlapping(ctx context.Context, b *bench) error {
+	i, err := b.started(ctx)
+	if err != nil {
+		return err
+	}
+	t := i.fingerprint()
+	defer t.stop()
+	groups, err := b.settledLike(ctx, t)
+	if err != nil {
+		return err
+	}
+	victim := healthyOf(groups)
+	if len(victim) == 0 {
+		return skip("no device is healthy")
+	}
+	before, _ := t.played()
+	defer func() { _ = b.options.Hardware.Repair() }()
+	for end := time.Now().Add(longWatch * b.options.Watch); time.Now().Before(end) && ctx.Err() == nil; {
+		if _, err := b.options.Hardware.Break(victim[0], Remove); err != nil {
+			return skip("the hardware cannot be broken in this way: %v", err)
+		}
+		wait(ctx, 50*time.Millisecond)
+		if err := b.options.Hardware.Repair(); err != nil {
+			return err
+		}
+		wait(ctx, 50*time.Millisecond)
+	}
+	moments, end := t.played()
+	if err := b.trouble(i, end, "C17"); err != nil {
+		return err
+	}
+	sent := len(moments) - len(before)
+	b.note("%d messages", sent)
+	if sent > mostFlaps {
+		return (&problems{}).with("%d messages while a device came and went for %v; want at most %d", sent, longWatch*b.options.Watch, mostFlaps)
+	}
+	return nil
+}
