@@ -18,6 +18,8 @@ const (
 	computePerGPU   = 8
 	capsPerInstance = 1 + computePerGPU
 	capsPerGPU      = gpuInstances * capsPerInstance
+	// capGPUs is how many GPUs the table has room for, whatever the machine.
+	capGPUs = 32
 )
 
 func capInstance(minor, gi int) int    { return capFirst + minor*capsPerGPU + gi*capsPerInstance }
@@ -27,7 +29,7 @@ func capCompute(minor, gi, ci int) int { return capInstance(minor, gi) + 1 + ci 
 var capsTable = sync.OnceValue(func() string {
 	var table strings.Builder
 	fmt.Fprintf(&table, "config %d\nmonitor %d\n", capConfig, capMonitor)
-	for minor := range maxGPUs {
+	for minor := range capGPUs {
 		for gi := range gpuInstances {
 			fmt.Fprintf(&table, "gpu%d/gi%d/access %d\n", minor, gi, capInstance(minor, gi))
 			for ci := range computePerGPU {

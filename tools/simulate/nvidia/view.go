@@ -10,8 +10,8 @@ import (
 	"github.com/nomad-devices/nomad-devices/tools/simulate/scenario"
 )
 
-// maxGPUs is the number of GPUs that the driver reads ("gpu.0." to "gpu.31.").
-const maxGPUs = 32
+// maxGPUs is the number of GPUs that the driver reads ("gpu.0." to "gpu.511.").
+const maxGPUs = 512
 
 // view reads a scenario the way the driver does.
 type view struct {

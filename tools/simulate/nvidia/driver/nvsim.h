@@ -19,7 +19,7 @@
 #define NVSIM_API 9999
 #endif
 
-#define MAX_GPUS 32
+#define MAX_GPUS 512
 /* Seven slices and one to spare: as many MIG devices as any GPU can hold. */
 #define MAX_MIGS 8
 
