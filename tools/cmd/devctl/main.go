@@ -39,11 +39,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())
 		return 2
 	}
+	if _, ok := errors.AsType[cannotRun](err); ok {
+		return 2
+	}
 	return 1
 }
 
 // usageError is a mistake in the command line.
 type usageError struct{ error }
+
+// cannotRun says that there was nothing to judge.
+type cannotRun struct{ error }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -55,7 +61,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newInspect(), newSimulate())
+	root.AddCommand(newInspect(), newCheck(), newSimulate())
 	return root
 }
 
