@@ -64,7 +64,7 @@ func binaries(t *testing.T) rig.Binaries {
 // shortDir returns a directory with a path that is short enough for sockets.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "e2e-")
+	dir, err := os.MkdirTemp("", "e2e-") //nolint:usetesting // a test's own directory is too long for the name of a socket
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,6 +165,7 @@ func (n *node) testExec(t *testing.T) {
 }
 
 func (n *node) testDocker(t *testing.T) {
+	t.Helper()
 	spec := n.Task("docker", "docker", false, h100(1))
 	spec.Image = image
 	n.checkIsolated(t, n.run(t, spec))

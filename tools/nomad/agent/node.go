@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/nomad/api"
 )
@@ -55,11 +56,11 @@ func describe(groups []*api.NodeDeviceResource) string {
 	if len(groups) == 0 {
 		return "the node has no devices"
 	}
-	text := "the node has"
-	for _, g := range groups {
-		text += fmt.Sprintf(" %s/%s/%s: %d of %d healthy,", g.Vendor, g.Type, g.Name, len(Healthy(g)), len(g.Instances))
+	texts := make([]string, len(groups))
+	for i, g := range groups {
+		texts[i] = fmt.Sprintf("%s/%s/%s: %d of %d healthy", g.Vendor, g.Type, g.Name, len(Healthy(g)), len(g.Instances))
 	}
-	return text[:len(text)-1]
+	return "the node has " + strings.Join(texts, ", ")
 }
 
 // Healthy returns the IDs of a group's healthy instances.

@@ -16,8 +16,7 @@ import (
 // engine serves handler as a Docker engine would, and returns its endpoint.
 func engine(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
-	// t.TempDir may be too long for the name of a socket.
-	dir, err := os.MkdirTemp("", "d")
+	dir, err := os.MkdirTemp("", "d") //nolint:usetesting // a test's own directory is too long for the name of a socket
 	if err != nil {
 		t.Fatal(err)
 	}
