@@ -127,7 +127,10 @@ func stream[M, V any](ctx context.Context, p *Plugin, what string,
 	open func(context.Context) (<-chan M, error), each func(M) (V, error), yield func(V, error) bool,
 ) {
 	var none V
-	streamCtx, cancel := context.WithCancel(ctx)
+	// A deadline would travel to the plugin, which then ends the stream a moment
+	// before ctx has ended here. Nomad gives none.
+	streamCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer context.AfterFunc(ctx, cancel)()
 	messages, err := open(streamCtx)
 	if err != nil {
 		cancel()

@@ -86,7 +86,7 @@ refused a request, 2 for a wrong command line.`,
 	f.BoolVar(&opts.watch, "watch", false, "go on and print every change until interrupted")
 	f.BoolVar(&opts.json, "json", false, "print JSON: one document, and with --watch one more per change")
 	f.StringVar(&opts.logLevel, "log-level", "warn", "least `level` of the plugin's log lines to print")
-	f.DurationVar(&opts.timeout, "timeout", 50*time.Second, "longest `time` for each first answer; Nomad's is 50s")
+	f.DurationVar(&opts.timeout, "timeout", 50*time.Second, "longest `time` to wait for the first devices and statistics; Nomad waits 50s")
 	return cmd
 }
 
@@ -121,7 +121,7 @@ type inspection struct {
 
 func (i *inspection) run(ctx context.Context, path string, config pluginclient.Config, onLog func(pluginclient.LogLine)) error {
 	p, err := pluginclient.Start(ctx, path, pluginclient.Options{
-		Args: i.opts.args, OnLog: onLog, StartTimeout: i.opts.timeout, CallTimeout: i.opts.timeout,
+		Args: i.opts.args, OnLog: onLog,
 	})
 	if err != nil {
 		return err

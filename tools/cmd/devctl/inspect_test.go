@@ -30,7 +30,7 @@ var volatile = []struct {
 	pattern *regexp.Regexp
 	with    string
 }{
-	{regexp.MustCompile(`after \d+m?s`), "after TIME"},
+	{regexp.MustCompile(`after [\d.]+m?s`), "after TIME"},
 	{regexp.MustCompile(`(_ms": )[\d.]+`), "${1}0"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)`), "TIME"},
 	{regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d`), "TIME"},
@@ -76,8 +76,8 @@ plugin "stub-device" {
 		"config":  {"--config", agentFile},
 		"all":     {"--set", "count=2", "--stats", "--reserve-all"},
 		"json":    {"--set", "count=2", "--stats", "--reserve", "PR-0,SN-0", "--json"},
-		"empty":   {"--set", "behaviour=empty", "--timeout", "100ms"},
-		"nothing": {"--set", "behaviour=empty", "--timeout", "100ms", "--json"},
+		"empty":   {"--set", "behaviour=empty", "--timeout", "2s"},
+		"nothing": {"--set", "behaviour=empty", "--timeout", "2s", "--json"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,7 +114,7 @@ func TestInspectProblems(t *testing.T) {
 		"dies":          {args: []string{"inspect", "BINARY", "--set", "behaviour=exit", "--watch"}, code: 1, want: []string{"died (exit status 4)", "plugin: [ERROR] giving up"}},
 		"no stats":      {args: []string{"inspect", "BINARY", "--set", "behaviour=stats-error", "--stats"}, code: 1, want: []string{"nothing to count with"}},
 		"sick device":   {args: []string{"inspect", "BINARY", "--reserve", "SN-1"}, code: 1, want: []string{"SN-1 is not healthy"}},
-		"none healthy":  {args: []string{"inspect", "BINARY", "--set", "behaviour=empty", "--reserve-all", "--timeout", "100ms"}, code: 1, want: []string{"no healthy device"}},
+		"none healthy":  {args: []string{"inspect", "BINARY", "--set", "behaviour=empty", "--reserve-all", "--timeout", "2s"}, code: 1, want: []string{"no healthy device"}},
 		"invalid group": {args: []string{"inspect", "BINARY", "--set", "behaviour=invalid"}, code: 1, want: []string{"would make Nomad drop the plugin"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,32 +137,48 @@ func TestInspectProblems(t *testing.T) {
 	}
 }
 
+// watcher is the stdout of a command that goes on until it has written enough.
+type watcher struct {
+	bytes.Buffer
+	enough func(output string) bool
+	stop   context.CancelFunc
+}
+
+func (w *watcher) Write(b []byte) (int, error) {
+	n, err := w.Buffer.Write(b)
+	if w.enough(w.String()) {
+		w.stop()
+	}
+	return n, err
+}
+
+// watch runs devctl until it has written enough, and returns its output.
+func watch(t *testing.T, enough func(output string) bool, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	stdout, stderr := &watcher{enough: enough, stop: cancel}, &bytes.Buffer{}
+	if code := run(ctx, args, stdout, stderr); code != 0 {
+		t.Fatalf("exit %d, stderr %q", code, stderr.String())
+	}
+	return stdout.String()
+}
+
 func TestInspectWatch(t *testing.T) {
 	t.Parallel()
-	for name, args := range map[string][]string{
-		"watch": {"--set", "behaviour=flap", "--watch"},
-	} {
-		var stdout, stderr bytes.Buffer
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		defer cancel()
-		if code := run(ctx, append([]string{"inspect", plugintest.Binary(t)}, args...), &stdout, &stderr); code != 0 {
-			t.Fatalf("exit %d, stderr %q", code, stderr.String())
-		}
-		golden(t, name, steady(stdout.String()))
-	}
+	enough := func(output string) bool { return strings.Contains(output, "healthy_count is 0") }
+	golden(t, "watch", steady(watch(t, enough, "inspect", plugintest.Binary(t), "--set", "behaviour=flap", "--watch")))
 }
 
 // TestInspectWatchJSON reads the stream as a program would.
 func TestInspectWatchJSON(t *testing.T) {
 	t.Parallel()
-	var stdout, stderr bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-	defer cancel()
-	args := []string{"inspect", plugintest.Binary(t), "--set", "behaviour=flap", "--watch", "--stats", "--interval", "100ms", "--json"}
-	if code := run(ctx, args, &stdout, &stderr); code != 0 {
-		t.Fatalf("exit %d, stderr %q", code, stderr.String())
+	enough := func(output string) bool {
+		return strings.Count(output, "\n{\"stats\":") >= 3 && strings.Contains(output, "\n{\"groups\":")
 	}
-	decoder := json.NewDecoder(&stdout)
+	output := watch(t, enough, "inspect", plugintest.Binary(t), "--set", "behaviour=flap", "--watch",
+		"--stats", "--interval", "100ms", "--json")
+	decoder := json.NewDecoder(strings.NewReader(output))
 	var reports, fingerprints, stats int
 	for decoder.More() {
 		var document map[string]json.RawMessage
