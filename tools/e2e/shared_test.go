@@ -35,6 +35,7 @@ func TestNode(t *testing.T) {
 		n.testDocker(t)
 	})
 	t.Run("constraints", n.testConstraints)
+	t.Run("examples", n.testExamples)
 	t.Run("occupied", n.testOccupied)
 	t.Run("MIG", n.testMIG)
 	t.Run("MIG layout", n.testMIGLayout)

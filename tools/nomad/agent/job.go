@@ -143,8 +143,13 @@ func (a *Agent) Submit(ctx context.Context, spec Spec) (*Job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("job %s: %w", spec.Name, err)
 	}
+	return a.Register(ctx, job)
+}
+
+// Register hands a job to the agent that was not made from a [Spec].
+func (a *Agent) Register(ctx context.Context, job *api.Job) (*Job, error) {
 	if _, _, err := a.client.Jobs().Register(job, write(ctx)); err != nil {
-		return nil, fmt.Errorf("job %s: %w", spec.Name, err)
+		return nil, fmt.Errorf("job %s: %w", *job.ID, err)
 	}
 	return &Job{ID: *job.ID, agent: a}, nil
 }
@@ -245,14 +250,16 @@ func (j *Job) Stop(ctx context.Context) error {
 }
 
 // Given returns the IDs of the devices that the scheduler gave to an
-// allocation's task, sorted.
+// allocation's tasks, sorted.
 func Given(alloc *api.Allocation) []string {
-	var ids []string
-	if alloc.AllocatedResources == nil || alloc.AllocatedResources.Tasks[taskName] == nil {
+	if alloc.AllocatedResources == nil {
 		return nil
 	}
-	for _, d := range alloc.AllocatedResources.Tasks[taskName].Devices {
-		ids = append(ids, d.DeviceIDs...)
+	var ids []string
+	for _, task := range alloc.AllocatedResources.Tasks {
+		for _, d := range task.Devices {
+			ids = append(ids, d.DeviceIDs...)
+		}
 	}
 	slices.Sort(ids)
 	return ids
@@ -269,9 +276,14 @@ func Events(alloc *api.AllocationListStub) []string {
 	return texts
 }
 
-// Output returns what an allocation's task has written to stdout.
+// Output returns what the task of an allocation with one task has written to
+// stdout.
 func (a *Agent) Output(ctx context.Context, alloc *api.Allocation) (string, error) {
-	file, err := a.client.AllocFS().Cat(alloc, "alloc/logs/"+taskName+".stdout.0", query(ctx))
+	task := taskName
+	for name := range alloc.TaskStates {
+		task = name
+	}
+	file, err := a.client.AllocFS().Cat(alloc, "alloc/logs/"+task+".stdout.0", query(ctx))
 	if err != nil {
 		return "", fmt.Errorf("reading the task's output: %w", err)
 	}
