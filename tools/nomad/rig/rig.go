@@ -75,7 +75,7 @@ func compiler() string {
 // Build finds or builds the programs; ours go into dir. What takes long is told
 // to progress.
 func Build(ctx context.Context, dir string, progress io.Writer) (Binaries, error) {
-	b := Binaries{Plugin: filepath.Join(dir, PluginName), Probe: filepath.Join(dir, "probe")}
+	b := Binaries{Probe: filepath.Join(dir, "probe")}
 	var err error
 	if b.Nomad, err = agent.FindNomad(ctx, progress); err != nil {
 		return b, err
@@ -85,13 +85,20 @@ func Build(ctx context.Context, dir string, progress io.Writer) (Binaries, error
 	}); err != nil {
 		return b, err
 	}
+	b.Plugin, err = BuildPlugin(ctx, dir)
+	return b, err
+}
+
+// BuildPlugin builds the NVIDIA plugin into dir as a release would, and returns
+// its path.
+func BuildPlugin(ctx context.Context, dir string) (string, error) {
+	path := filepath.Join(dir, PluginName)
 	// The flags of "make plugins": NVML's functions are bound lazily, and
 	// gRPC's debugging pages stay out.
-	err = agent.Build(ctx, agent.Program{
-		Module: filepath.Join("plugins", "nvidia"), Package: "./cmd/" + PluginName, Output: b.Plugin,
+	return path, agent.Build(ctx, agent.Program{
+		Module: filepath.Join("plugins", "nvidia"), Package: "./cmd/" + PluginName, Output: path,
 		Env: []string{"CGO_ENABLED=1"}, Tags: "grpcnotrace", LinkerFlags: "-extldflags=-Wl,-z,lazy",
 	})
-	return b, err
 }
 
 // t4 is what makes a GPU of the 8xh100 profile a T4.
