@@ -58,9 +58,9 @@ type Watcher interface {
 }
 
 // Closer is a [Vendor] that holds something to give back, such as an open
-// library. Close is called at most once, when the process ends or another
-// configuration replaced the vendor, and never while another call is known to
-// hang.
+// library. Close is called at most once, when another configuration replaced the
+// vendor, and never while another of its calls runs or hangs. A process that
+// ends just ends, and the kernel takes back what it held.
 type Closer interface {
 	Close() error
 }

@@ -2,9 +2,7 @@ package fingerprint
 
 import (
 	"context"
-	"fmt"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -13,6 +11,8 @@ import (
 )
 
 const (
+	watchLane       = "watch"
+	forever         = 100 * 365 * 24 * time.Hour
 	watchPauseFirst = time.Second
 	watchPauseMost  = time.Minute
 )
@@ -69,16 +69,23 @@ func (w *watch) follow(ctx context.Context, s *Scheduler) {
 	w.next <- watched{ctx, devices}
 }
 
-// stop ends the watch and waits for it, but not for a driver call that hangs.
+// stop ends the watch and waits for it, but not for a driver call that waits for
+// events.
 func (w *watch) stop() {
 	if w.next == nil {
 		return
 	}
 	w.cancel()
 	close(w.next)
+	<-w.done
+}
+
+// hear takes an event to the scheduler. It never blocks.
+func (s *Scheduler) hear(e core.Event) {
 	select {
-	case <-w.done:
-	case <-time.After(2 * time.Second):
+	case s.events <- e:
+	default: // overrun by events: a look finds what they told
+		s.Wake()
 	}
 }
 
@@ -88,12 +95,11 @@ func (s *Scheduler) watching(ctx context.Context, watcher core.Watcher, devices 
 	var said string
 	for len(devices) > 0 && ctx.Err() == nil {
 		start := time.Now()
-		err := watchOnce(ctx, watcher, devices, func(e core.Event) {
-			select {
-			case s.events <- e:
-			default: // overrun by events: a look finds what they told
-				s.Wake()
-			}
+		// A lane of its own makes a Watch that is deaf to its context, in a
+		// driver call that waits for events, hold up the next one and nothing
+		// else.
+		_, err := guard.Call(ctx, s.calls, watchLane, forever, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, watcher.Watch(ctx, devices, s.hear)
 		})
 		if ctx.Err() != nil || err == nil {
 			return
@@ -111,13 +117,4 @@ func (s *Scheduler) watching(ctx context.Context, watcher core.Watcher, devices 
 		}
 		pause = min(2*pause, watchPauseMost)
 	}
-}
-
-func watchOnce(ctx context.Context, w core.Watcher, devices []core.Device, emit func(core.Event)) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("watching for events: %w", &guard.PanicError{Value: p, Stack: debug.Stack()})
-		}
-	}()
-	return w.Watch(ctx, devices, emit)
 }

@@ -27,8 +27,9 @@ const (
 	settle = 700 * time.Millisecond
 	// reserveTimeout bounds Reserve, to which Nomad gives no deadline.
 	reserveTimeout = 9 * time.Second
-	// grace is how long ending an engine waits for the calls it has made.
-	grace = time.Second
+	// grace is how long ending an engine waits for the calls it has made. A
+	// wait for events may take a second to see that it is over.
+	grace = 3 * time.Second
 )
 
 // engine is a vendor under one configuration. It is idle until it is first
@@ -121,11 +122,11 @@ func (e *engine) end() {
 	case <-e.done:
 	case <-ctx.Done():
 	}
-	for e.calls.AnyRunning() {
-		if !wait(ctx, 10*time.Millisecond) {
-			e.log.Warn("a driver call still hangs; what it holds is not given back")
-			return
-		}
+	for e.calls.AnyRunning() && wait(ctx, 10*time.Millisecond) {
+	}
+	if ctx.Err() != nil {
+		e.log.Warn("a driver call still hangs; what the driver holds is not given back")
+		return
 	}
 	if c, ok := e.vendor.(core.Closer); ok {
 		if err := c.Close(); err != nil {
