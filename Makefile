@@ -39,8 +39,9 @@ test: ## all tests, with the race detector, against a real Nomad agent
 	go test -race -timeout 20m work
 
 .PHONY: bench
-bench: ## the micro-benchmarks of the hot paths
-	go test -run '^$$' -bench . -benchmem work
+bench: plugins ## what the NVIDIA plugin costs, beside another one with PEER=file
+	go -C tools run ./cmd/bench -plugin $(BIN)/nomad-device-nvidia $(if $(QUICK),-quick) $(if $(JSON),-json) \
+	  $(if $(PEER),-peer '$(abspath $(PEER))' $(if $(PEER_CONFIG),-peer-config '$(abspath $(PEER_CONFIG))') $(if $(PEER_ENV),-peer-env '$(PEER_ENV)'))
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a while (FUZZTIME=30s)
