@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"path"
@@ -26,7 +25,7 @@ func runMicro(ctx context.Context, benchTime string) ([]MicroRow, error) {
 	}
 	rows := parseMicro(output)
 	if len(rows) == 0 {
-		return nil, errors.New("running the micro-benchmarks: there are none in " + microPackages)
+		return nil, fmt.Errorf("running the micro-benchmarks: %s has none", microPackages)
 	}
 	return rows, nil
 }

@@ -192,7 +192,7 @@ func (r *runner) scanCosts(ctx context.Context, c *contestant, m *nvidia.Machine
 	if err != nil {
 		return err
 	}
-	scans, err := bursts(ctx, m, r.plan.window)
+	scans, err := bursts(ctx, m, max(r.plan.window, quickPeriod*7/5)) // with a scan in it
 	if err != nil {
 		return err
 	}
