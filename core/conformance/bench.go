@@ -18,20 +18,36 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-const (
+// exitLimit is after how long Nomad kills a plugin that was told to end.
+const exitLimit = 2 * time.Second
+
+// limits are the times that a plugin is given.
+type limits struct {
 	// promptly is how soon a plugin's first messages must come. It is stricter
 	// than Nomad, whose node waits 50 s for them.
-	promptly = time.Second
+	promptly time.Duration
 	// leeway is what is added to short limits, for machines with other work.
-	leeway = time.Second
-	// answerLimit bounds Reserve, to which Nomad sets no limit.
-	answerLimit = 10 * time.Second
-	// exitLimit is after how long Nomad kills a plugin that was told to end.
-	exitLimit = 2 * time.Second
-	// settleLimit is how long devices may take to appear after an empty first
+	leeway time.Duration
+	// answer bounds the calls to which Nomad sets no limit.
+	answer time.Duration
+	// settle is how long devices may take to appear after an empty first
 	// message.
-	settleLimit = 4 * time.Second
-)
+	settle time.Duration
+	// fault is how long a fault may take to show.
+	fault time.Duration
+	// heal is how long a mended device may take to be healthy again.
+	heal time.Duration
+}
+
+// usual are the limits that plugins are held to.
+var usual = limits{
+	promptly: time.Second,
+	leeway:   time.Second,
+	answer:   10 * time.Second,
+	settle:   4 * time.Second,
+	fault:    15 * time.Second,
+	heal:     45 * time.Second,
+}
 
 // bench is what a case works with.
 type bench struct {
@@ -42,7 +58,9 @@ type bench struct {
 	troubles *troubles
 	trials   *trials
 
-	notes     []string // what a case that passed has to tell
+	notes []string // what a case that passed has to tell
+	limits
+
 	mu        sync.Mutex
 	instances []*instance
 }
@@ -58,6 +76,7 @@ func (b *bench) launch(ctx context.Context, args ...string) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	i.limits = b.limits
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.instances = append(b.instances, i)
@@ -103,7 +122,7 @@ func (b *bench) configure(ctx context.Context, i *instance, changes ...map[strin
 // setConfig does what Nomad does: the agent's part of the configuration is
 // there and empty.
 func setConfig(ctx context.Context, i *instance, packed []byte) error {
-	_, err := call(ctx, i, answerLimit, func() (struct{}, error) {
+	_, err := call(ctx, i, i.limits.answer, func() (struct{}, error) {
 		return struct{}{}, i.SetConfig(&base.Config{
 			ApiVersion: device.ApiVersion010, PluginConfig: packed, AgentConfig: &base.AgentConfig{},
 		})
@@ -114,7 +133,7 @@ func setConfig(ctx context.Context, i *instance, packed []byte) error {
 // reserve asks for the devices.
 func (i *instance) reserve(ctx context.Context, ids ...string) reservation {
 	start := time.Now()
-	got, err := call(ctx, i, answerLimit+leeway, func() (*device.ContainerReservation, error) {
+	got, err := call(ctx, i, i.limits.answer+i.limits.leeway, func() (*device.ContainerReservation, error) {
 		return i.Reserve(ids)
 	})
 	return reservation{ids: ids, got: got, err: err, took: time.Since(start)}
@@ -140,8 +159,8 @@ func (b *bench) setting(key string) (setting, bool) {
 
 // settled waits until a fingerprint stream shows devices, or for as long as
 // they may take, and returns what it shows.
-func settled(ctx context.Context, t *fingerprintTape) ([]*device.DeviceGroup, error) {
-	t.until(ctx, settleLimit, withDevices)
+func (b *bench) settled(ctx context.Context, t *fingerprintTape) ([]*device.DeviceGroup, error) {
+	t.until(ctx, b.settle, withDevices)
 	moments, end := t.played()
 	if len(moments) == 0 {
 		if end != nil {
@@ -164,10 +183,10 @@ func (b *bench) settledLike(ctx context.Context, t *fingerprintTape) ([]*device.
 		return nil, err
 	}
 	ids := idsOf(want)
-	t.until(ctx, settleLimit, func(m []moment[*device.FingerprintResponse]) bool {
+	t.until(ctx, b.settle, func(m []moment[*device.FingerprintResponse]) bool {
 		return len(m) > 0 && len(idsOf(m[len(m)-1].message.Devices)) >= len(ids)
 	})
-	return settled(ctx, t)
+	return b.settled(ctx, t)
 }
 
 // trouble returns why a stream that ended, or a plugin that died, is the matter
@@ -198,7 +217,7 @@ func blame(i *instance, end *ending) (rule, what string) {
 		return "C18", died
 	}
 	if end != nil {
-		return "C13", end.String()
+		return end.rule, end.String()
 	}
 	return "", ""
 }
@@ -231,5 +250,5 @@ func plainError(err error) error {
 
 // schemaOf asks for the plugin's schema.
 func schemaOf(ctx context.Context, i *instance) (*hclspec.Spec, error) {
-	return call(ctx, i, answerLimit, i.ConfigSchema)
+	return call(ctx, i, i.limits.answer, i.ConfigSchema)
 }

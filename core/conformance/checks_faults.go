@@ -62,13 +62,13 @@ func lookEmpty(b *bench, r *recording) error {
 		p.add("when %v it offers %s", r.trial, list(ids))
 	}
 	if !r.healed {
-		p.add("the hardware came, and was not offered within %v", healLimit)
+		p.add("the hardware came, and was not offered within %v", b.heal)
 	}
 	return p.err()
 }
 
 // lookAlone: what happens to one card happens to its devices alone.
-func lookAlone(_ *bench, r *recording) error {
+func lookAlone(b *bench, r *recording) error {
 	if len(r.others) == 0 {
 		return skip("all devices are on one card")
 	}
@@ -85,7 +85,7 @@ func lookAlone(_ *bench, r *recording) error {
 		return p.err()
 	}
 	if !r.showed {
-		p.add("when %v the device %s is still healthy after %v", r.trial, r.card[0], faultLimit)
+		p.add("when %v the device %s is still healthy after %v", r.trial, r.card[0], b.fault)
 	}
 	for _, id := range r.card {
 		if _, d := find(r.during, id); d == nil {
@@ -96,27 +96,27 @@ func lookAlone(_ *bench, r *recording) error {
 }
 
 // lookHealed: a device that works again is offered again, under its name.
-func lookHealed(_ *bench, r *recording) error {
+func lookHealed(b *bench, r *recording) error {
 	var p problems
 	if !r.healed {
 		last, _ := r.fingerprints.last()
 		for _, id := range r.card {
 			switch _, d := find(last.message.Devices, id); {
 			case d == nil:
-				p.add("%v after %v ended, the device %s is not there", healLimit, r.trial, id)
+				p.add("%v after %v ended, the device %s is not there", b.heal, r.trial, id)
 			case !d.Healthy:
-				p.add("%v after %v ended, the device %s is unhealthy: %s", healLimit, r.trial, id, d.HealthDesc)
+				p.add("%v after %v ended, the device %s is unhealthy: %s", b.heal, r.trial, id, d.HealthDesc)
 			}
 		}
 		if len(p) == 0 {
-			p.add("%v after %v ended, the healthy devices are %s", healLimit, r.trial, list(healthyOf(last.message.Devices)))
+			p.add("%v after %v ended, the healthy devices are %s", b.heal, r.trial, list(healthyOf(last.message.Devices)))
 		}
 	}
 	return p.err()
 }
 
 // lookNotAbsence: a driver that cannot list its devices has not lost them.
-func lookNotAbsence(_ *bench, r *recording) error {
+func lookNotAbsence(b *bench, r *recording) error {
 	var p problems
 	moments, _ := r.fingerprints.played()
 	want := idsOf(r.before)
@@ -129,7 +129,7 @@ func lookNotAbsence(_ *bench, r *recording) error {
 		}
 	}
 	if !r.showed {
-		p.add("when %v the devices are still healthy after %v", r.trial, faultLimit)
+		p.add("when %v the devices are still healthy after %v", r.trial, b.fault)
 	}
 	return p.err()
 }
@@ -156,7 +156,7 @@ func lookSickReserve(_ *bench, r *recording) error {
 
 // lookHungReserve: Reserve answers while the driver hangs.
 func lookHungReserve(b *bench, r *recording) error {
-	if errors.Is(r.sick.err, errNoAnswer) || r.sick.took > answerLimit {
+	if errors.Is(r.sick.err, errNoAnswer) || r.sick.took > b.answer {
 		return (&problems{}).with("when %v, Reserve gave no answer within %v", r.trial, round(r.sick.took))
 	}
 	b.note("it answered %s: %v", after(r.sick.took), r.sick.err)
@@ -182,15 +182,15 @@ func lookHungStats(b *bench, r *recording) error {
 	var p problems
 	var during []moment[*device.StatsResponse]
 	for _, m := range moments {
-		if at := m.at + offset; at > r.broken+b.session.interval && at < r.mended {
+		if at := m.at + offset; at > r.broken+r.interval && at < r.mended {
 			during = append(during, m)
 		}
 	}
-	span := r.mended - r.broken - b.session.interval
+	span := r.mended - r.broken - r.interval
 	// A device that hangs may cost its own numbers and the deadline of one
 	// call, which is no more than a second for a plugin that is up to it.
-	if want := int((span-promptly)/b.session.interval)/2 - 1; len(during) < want {
-		p.add("when %v, %d statistics came within %v at an interval of %v", r.trial, len(during), round(span), b.session.interval)
+	if want := int((span-b.promptly)/r.interval)/2 - 1; len(during) < want {
+		p.add("when %v, %d statistics came within %v at an interval of %v", r.trial, len(during), round(span), r.interval)
 	}
 	for _, m := range during {
 		for _, id := range r.others {
@@ -246,7 +246,7 @@ func checkStreamSurvives(rule string) func(context.Context, *bench) error {
 				continue
 			}
 			if end := r.endings()[rule]; end != nil {
-				if blamed, what := blame(r.instance, end); blamed == "C13" {
+				if blamed, what := blame(r.instance, end); blamed == rule {
 					p.add("when %v: %s", which, what)
 				}
 			}
@@ -301,7 +301,7 @@ func checkReadings(ctx context.Context, b *bench) error {
 		if err := vary.Vary(step); err != nil {
 			return err
 		}
-		wait(ctx, max(b.options.Watch/3, promptly))
+		wait(ctx, max(b.options.Watch/3, b.promptly))
 	}
 	moments, end := t.played()
 	if err := b.trouble(i, end, "C17"); err != nil {
@@ -327,7 +327,7 @@ func checkRelaunch(ctx context.Context, b *bench) error {
 			return p.with("launch %d: SetConfig: %w", n+1, err)
 		}
 		t := i.fingerprint()
-		t.until(ctx, answerLimit, some)
+		t.until(ctx, b.answer, some)
 		moments, end := t.played()
 		i.crash()
 		t.stop()

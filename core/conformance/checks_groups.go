@@ -110,8 +110,11 @@ func lookText(groups []*device.DeviceGroup, p *problems) {
 
 // checkText is lookText, and what the connection refused to carry.
 func checkText(ctx context.Context, b *bench) error {
+	if err := b.session.unready(); err != nil {
+		return err
+	}
 	var p problems
-	if _, end := b.session.fingerprints.played(); b.session.unready() == nil && end != nil {
+	if _, end := b.session.fingerprints.played(); end != nil {
 		if rule, what := blame(b.session.instance, end); rule == "C20" {
 			return p.with("%s", what)
 		}

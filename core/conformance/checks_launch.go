@@ -65,8 +65,8 @@ func checkCleanStdout(_ context.Context, b *bench) error {
 	if more = strings.TrimSpace(more); more != "" {
 		p.add("on stdout after the handshake: %s", quoted(more))
 	}
-	if limit := promptly + leeway; out.first > limit {
-		p.add("the handshake came %s; want it within %v", after(out.first), promptly)
+	if limit := b.promptly + b.leeway; out.first > limit {
+		p.add("the handshake came %s; want it within %v", after(out.first), b.promptly)
 	}
 	b.note("handshake %s: %s", after(out.first), handshake)
 	return p.err()
@@ -98,7 +98,7 @@ func checkArguments(ctx context.Context, b *bench) error {
 	if err != nil {
 		return (&problems{}).with("with the arguments --some argument: %w", err)
 	}
-	if _, err := call(ctx, i, answerLimit, i.PluginInfo); err != nil {
+	if _, err := call(ctx, i, i.limits.answer, i.PluginInfo); err != nil {
 		return (&problems{}).with("with the arguments --some argument: PluginInfo: %w", err)
 	}
 	return nil
@@ -168,7 +168,7 @@ func checkIgnoresHangup(ctx context.Context, b *bench) error {
 	}
 	t := i.fingerprint()
 	defer t.stop()
-	t.until(ctx, settleLimit, some)
+	t.until(ctx, b.settle, some)
 	var p problems
 	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT} {
 		if err := i.process.signal(s); err != nil {
@@ -178,7 +178,7 @@ func checkIgnoresHangup(ctx context.Context, b *bench) error {
 			return p.with("%s ended the process (%s)", signalName(s), i.process.status())
 		}
 	}
-	if _, err := call(ctx, i, answerLimit, i.PluginInfo); err != nil {
+	if _, err := call(ctx, i, i.limits.answer, i.PluginInfo); err != nil {
 		p.add("after SIGHUP and SIGINT, PluginInfo: %w", err)
 	}
 	return p.err()
@@ -196,7 +196,7 @@ func checkTerminates(ctx context.Context, b *bench) error {
 	}
 	t := i.fingerprint()
 	defer t.stop()
-	t.until(ctx, settleLimit, some)
+	t.until(ctx, b.settle, some)
 	if err := i.process.signal(syscall.SIGTERM); err != nil {
 		return skip("the plugin is gone: %s", i.process.status())
 	}
@@ -219,7 +219,7 @@ func checkOrphan(ctx context.Context, b *bench) error {
 		return skip("it does not start and take its configuration: %v", err)
 	}
 	t := i.fingerprint()
-	t.until(ctx, settleLimit, some)
+	t.until(ctx, b.settle, some)
 	t.stop()
 	i.disconnect()
 	start := time.Now()

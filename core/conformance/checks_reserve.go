@@ -33,7 +33,7 @@ func checkReserveInTime(_ context.Context, b *bench) error {
 	}
 	var p problems
 	for _, r := range b.session.asked() {
-		if errors.Is(r.err, errNoAnswer) || r.took > answerLimit {
+		if errors.Is(r.err, errNoAnswer) || r.took > b.answer {
 			p.add("Reserve of %s: no answer within %v", list(r.ids), round(r.took))
 		}
 	}

@@ -25,10 +25,10 @@ func checkStatsInTime(_ context.Context, b *bench) error {
 	}
 	var p problems
 	if len(moments) == 0 {
-		return p.with("no statistics within %v", answerLimit)
+		return p.with("no statistics within %v", b.answer)
 	}
-	if first := moments[0].at; first > promptly+leeway {
-		p.add("the first statistics came %s; want them within %v", after(first), promptly)
+	if first := moments[0].at; first > b.promptly+b.leeway {
+		p.add("the first statistics came %s; want them within %v", after(first), b.promptly)
 	}
 	// As many ticks as fitted between the first message and the end, give or
 	// take one, and a machine with other work.
@@ -206,7 +206,7 @@ func checkStatsStay(_ context.Context, b *bench) error {
 	}
 	var p problems
 	if _, end := b.session.statistics.played(); end != nil {
-		if rule, _ := blame(b.session.instance, end); rule != "C13" {
+		if rule, _ := blame(b.session.instance, end); rule != "C59" {
 			return b.trouble(b.session.instance, end, "C59")
 		}
 		p.add("%v", end)
@@ -237,17 +237,17 @@ func checkStatsFirst(ctx context.Context, b *bench) error {
 	t := i.stats(b.session.interval)
 	defer t.stop()
 	want := len(idsOf(groups))
-	if t.until(ctx, settleLimit, func(m []moment[*device.StatsResponse]) bool {
+	if t.until(ctx, b.settle, func(m []moment[*device.StatsResponse]) bool {
 		return len(m) > 0 && len(measured(m[len(m)-1].message.Groups)) >= min(want, 1)
 	}) {
 		return nil
 	}
 	_, end := t.played()
-	if trouble := b.trouble(i, end, "C13"); trouble != nil {
+	if trouble := b.trouble(i, end, "C59"); trouble != nil {
 		return trouble
 	}
 	if end != nil {
 		return (&problems{}).with("without a fingerprint stream %v", end)
 	}
-	return (&problems{}).with("without a fingerprint stream no statistics of any device came within %v", settleLimit)
+	return (&problems{}).with("without a fingerprint stream no statistics of any device came within %v", b.settle)
 }

@@ -32,9 +32,9 @@ func judgeFirst(b *bench, i *instance, moments []moment[*device.FingerprintRespo
 		}
 		p.add("no first message: %v", end)
 	case len(moments) == 0:
-		p.add("no first message within %v", answerLimit)
-	case moments[0].at > promptly+leeway:
-		p.add("the first message came %s; want it within %v", after(moments[0].at), promptly)
+		p.add("no first message within %v", b.answer)
+	case moments[0].at > b.promptly+b.leeway:
+		p.add("the first message came %s; want it within %v", after(moments[0].at), b.promptly)
 	}
 	return p.err()
 }
@@ -97,7 +97,7 @@ func checkSecondStream(ctx context.Context, b *bench) error {
 	var p problems
 	for _, which := range []string{"a second stream", "a third stream, after the second had ended"} {
 		t := i.fingerprint()
-		came := t.until(ctx, answerLimit, some)
+		came := t.until(ctx, b.answer, some)
 		moments, end := t.played()
 		t.stop()
 		if err := b.trouble(i, end, "C15"); err != nil {

@@ -140,7 +140,8 @@ func labelled(name string) (count int, where string) {
 	}
 	label := fmt.Sprintf("# labels: {%q:%q}", goroutineLabel, name)
 	most := 0
-	for block := range strings.SplitSeq(text.String(), "\n\n") {
+	_, blocks, _ := strings.Cut(text.String(), "\n") // the first line counts all
+	for block := range strings.SplitSeq(blocks, "\n\n") {
 		if !strings.Contains(block, label) {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,9 +32,13 @@ type reference struct {
 	*coretest.Hardware
 	root string
 
+	leak atomic.Bool // readings become attributes
+
 	mu      sync.Mutex
 	release []func()
 	calls   int
+	down    conformance.Fault // what the driver has
+	breaks  int
 }
 
 var (
@@ -64,12 +69,12 @@ func newReference(root string) (*reference, error) {
 			}
 		}
 	}
-	r.assemble()
+	r.assemble(0)
 	return r, nil
 }
 
 // assemble puts all cards in.
-func (r *reference) assemble() {
+func (r *reference) assemble(heat int64) {
 	for card, ids := range cards {
 		var devices []core.Device
 		for _, id := range ids {
@@ -79,6 +84,9 @@ func (r *reference) assemble() {
 				d.Group.Type, d.Group.Name = "part", "Acme Half"
 			}
 			d.Attributes["driver_version"] = core.Version("1.20.3")
+			if r.leak.Load() {
+				d.Attributes["heat"] = core.Count(heat)
+			}
 			devices = append(devices, d)
 		}
 		r.Put(card, devices...)
@@ -88,10 +96,36 @@ func (r *reference) assemble() {
 
 // Discover implements [core.Vendor] and counts.
 func (r *reference) Discover(ctx context.Context) (core.Inventory, error) {
-	r.mu.Lock()
-	r.calls++
-	r.mu.Unlock()
+	r.touch()
 	return r.Hardware.Discover(ctx)
+}
+
+// touch counts a call into the driver.
+func (r *reference) touch() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.calls++
+}
+
+// isDown returns the fault that the driver has.
+func (r *reference) isDown() conformance.Fault {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.down
+}
+
+// flaps returns how often a card was broken.
+func (r *reference) flaps() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.breaks
+}
+
+// goDown notes the fault of the driver.
+func (r *reference) goDown(fault conformance.Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down = fault
 }
 
 // Grant implements [core.Vendor].
@@ -105,6 +139,9 @@ func (r *reference) Grant(ctx context.Context, d core.Device) (core.Grant, error
 
 // Break implements it.
 func (r *reference) Break(id string, fault conformance.Fault) ([]string, error) {
+	r.mu.Lock()
+	r.breaks++
+	r.mu.Unlock()
 	for card, ids := range cards {
 		for _, there := range ids {
 			if there == id {
@@ -145,6 +182,7 @@ func (r *reference) hold(release func()) {
 
 // BreakAll implements it.
 func (r *reference) BreakAll(fault conformance.Fault) error {
+	r.goDown(fault)
 	switch fault {
 	case conformance.Fail:
 		r.FailDiscover(errors.New("the driver answers with an error"))
@@ -169,8 +207,9 @@ func (r *reference) Repair() error {
 	for _, f := range release {
 		f()
 	}
+	r.goDown("")
 	r.FailDiscover(nil)
-	r.assemble()
+	r.assemble(0)
 	return nil
 }
 
@@ -184,8 +223,11 @@ func (r *reference) Calls() (uint64, error) {
 // Faults implements it.
 func (r *reference) Faults() []conformance.Fault { return []conformance.Fault{"panic", "garbage"} }
 
-// Vary implements it: nothing that this hardware measures is an attribute.
-func (r *reference) Vary(int) error { return nil }
+// Vary implements it.
+func (r *reference) Vary(step int) error {
+	r.assemble(int64(step + 1))
+	return nil
+}
 
 // definition is the correct plugin.
 func (r *reference) definition() plugin.Definition[*config.Common] {

@@ -42,6 +42,9 @@ type Options struct {
 	Watch time.Duration
 	// Progress, if not nil, is told each result as it is known, one at a time.
 	Progress func(Result)
+
+	limits limits
+	alone  bool // no two cases at once
 }
 
 // Run checks a plugin in a test. Each case is a subtest.
@@ -74,6 +77,9 @@ func Check(ctx context.Context, target Target, options Options) (*Report, error)
 	}
 	if options.Watch <= 0 {
 		options.Watch = DefaultWatch
+	}
+	if options.limits == (limits{}) {
+		options.limits = usual
 	}
 	s := &suite{
 		target: target, options: options, settings: maps.Clone(options.Config),
@@ -129,7 +135,7 @@ type suite struct {
 func (s *suite) bench() *bench {
 	return &bench{
 		target: s.target, options: s.options, settings: s.settings, session: s.session,
-		troubles: &s.troubles, trials: s.faults,
+		troubles: &s.troubles, trials: s.faults, limits: s.options.limits,
 	}
 }
 
@@ -151,7 +157,11 @@ func (s *suite) run(ctx context.Context) {
 			quiet = append(quiet, c)
 		}
 	}
-	slots := make(chan struct{}, sideBySide)
+	many := sideBySide
+	if s.options.alone {
+		many = 1
+	}
+	slots := make(chan struct{}, many)
 	var running sync.WaitGroup
 	for _, c := range quiet {
 		slots <- struct{}{}

@@ -24,7 +24,6 @@ type session struct {
 	infoErr         error
 	schema          *hclspec.Spec
 	schemaErr       error
-	encodeErr       error // the configuration does not fit the schema
 	configErr       error
 
 	fingerprints *fingerprintTape
@@ -59,25 +58,27 @@ func (s *session) lead(ctx context.Context, b *bench) error {
 		return err
 	}
 	s.instance = i
-	s.info, s.infoErr = call(ctx, i, answerLimit, i.PluginInfo)
+	s.info, s.infoErr = call(ctx, i, i.limits.answer, i.PluginInfo)
 	s.schema, s.schemaErr = schemaOf(ctx, i)
+	if s.schemaErr == nil && s.schema == nil {
+		s.schemaErr = errors.New("it gives nothing")
+	}
 	if s.schemaErr != nil {
 		return nil
 	}
 	b.tune(s.schema)
 	packed, err := b.options.Encode(s.schema, b.settings)
 	if err != nil {
-		s.encodeErr = err
 		return fmt.Errorf("the configuration does not fit the plugin's schema: %w", err)
 	}
 	if s.configErr = setConfig(ctx, i, packed); s.configErr != nil {
 		return nil
 	}
 	s.fingerprints = i.fingerprint()
-	s.fingerprints.until(ctx, answerLimit, some)
-	s.fingerprints.until(ctx, settleLimit, withDevices)
+	s.fingerprints.until(ctx, b.answer, some)
+	s.fingerprints.until(ctx, b.settle, withDevices)
 	s.watch(ctx, b)
-	s.infoAgain, _ = call(ctx, i, answerLimit, i.PluginInfo)
+	s.infoAgain, _ = call(ctx, i, i.limits.answer, i.PluginInfo)
 	if i.process != nil {
 		s.children = childrenOf(i.process.pid())
 	}
@@ -99,7 +100,7 @@ func (s *session) watch(ctx context.Context, b *bench) {
 	s.statistics = s.instance.stats(s.interval)
 	s.reserveAll(ctx)
 	wait(ctx, b.options.Watch-time.Since(start))
-	s.statistics.until(ctx, answerLimit, some)
+	s.statistics.until(ctx, b.answer, some)
 	s.watched = time.Since(start)
 	s.seal()
 }
@@ -234,12 +235,27 @@ func (s *session) stats() ([]moment[*device.StatsResponse], error) {
 		return moments, nil
 	}
 	if rule, what := blame(s.instance, end); rule != "" {
-		if rule == "C13" {
-			rule = "C59"
-		}
 		return nil, skip("there are no statistics to judge: %s (%s)", what, rule)
 	}
 	return nil, skip("there are no statistics to judge: none came (C55)")
+}
+
+// steady returns why streams cannot be expected to stay open, or nil.
+func (s *session) steady() error {
+	if _, err := s.messages(); err != nil {
+		return err
+	}
+	if _, err := s.stats(); err != nil {
+		return err
+	}
+	_, end := s.fingerprints.played()
+	if end == nil {
+		_, end = s.statistics.played()
+	}
+	if end != nil {
+		return skip("streams do not stay open: %v (%s)", end, end.rule)
+	}
+	return nil
 }
 
 // tune makes the plugin look often, if it has a setting for that and the caller
@@ -269,7 +285,9 @@ func idsOf(groups []*device.DeviceGroup) []string {
 	var ids []string
 	for _, g := range groups {
 		for _, d := range devicesOf(g) {
-			ids = append(ids, d.ID)
+			if d.ID != "" {
+				ids = append(ids, d.ID)
+			}
 		}
 	}
 	slices.Sort(ids)

@@ -11,6 +11,7 @@ import (
 // tape records a stream.
 type tape[M any] struct {
 	opened time.Time
+	rule   string // that the plugin breaks when it ends the stream
 	cancel context.CancelFunc
 	reader sync.WaitGroup
 
@@ -29,8 +30,9 @@ type moment[M any] struct {
 
 // ending is how the plugin ended a stream: with an error or in order.
 type ending struct {
-	at  time.Duration
-	err error // nil: in order
+	rule string
+	at   time.Duration
+	err  error // nil: in order
 }
 
 func (e *ending) String() string {
@@ -51,9 +53,9 @@ func round(d time.Duration) time.Duration {
 }
 
 // record opens a stream and reads it until [tape.stop].
-func record[M any](open func(context.Context) (<-chan M, error), errorOf func(M) error) *tape[M] {
+func record[M any](rule string, open func(context.Context) (<-chan M, error), errorOf func(M) error) *tape[M] {
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &tape[M]{opened: time.Now(), cancel: cancel, changed: make(chan struct{})}
+	t := &tape[M]{opened: time.Now(), rule: rule, cancel: cancel, changed: make(chan struct{})}
 	t.reader.Go(func() {
 		messages, err := open(ctx)
 		if err != nil {
@@ -94,7 +96,7 @@ func (t *tape[M]) ended(ctx context.Context, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.end == nil && ctx.Err() == nil && !t.frozen {
-		t.end = &ending{time.Since(t.opened), plainError(err)}
+		t.end = &ending{t.rule, time.Since(t.opened), plainError(err)}
 		t.tell()
 	}
 }
@@ -160,11 +162,11 @@ type (
 )
 
 func (i *instance) fingerprint() *fingerprintTape {
-	return record(i.Fingerprint, func(m *device.FingerprintResponse) error { return m.Error })
+	return record("C13", i.Fingerprint, func(m *device.FingerprintResponse) error { return m.Error })
 }
 
 func (i *instance) stats(interval time.Duration) *statsTape {
-	return record(func(ctx context.Context) (<-chan *device.StatsResponse, error) {
+	return record("C59", func(ctx context.Context) (<-chan *device.StatsResponse, error) {
 		return i.Stats(ctx, interval)
 	}, func(m *device.StatsResponse) error { return m.Error })
 }

@@ -39,7 +39,8 @@ type instance struct {
 	// disconnect breaks the connection and leaves the plugin alone.
 	disconnect func()
 
-	calls sync.WaitGroup // those that outlived their deadline
+	limits limits
+	calls  sync.WaitGroup // those that outlived their deadline
 
 	mu     sync.Mutex
 	ending bool   // on our account

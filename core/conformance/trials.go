@@ -10,13 +10,6 @@ import (
 	"github.com/hashicorp/nomad/plugins/device"
 )
 
-const (
-	// faultLimit is how long a fault may take to show.
-	faultLimit = 15 * time.Second
-	// healLimit is how long a mended device may take to be healthy again.
-	healLimit = 45 * time.Second
-)
-
 // trial is a way to break hardware under a plugin.
 type trial struct {
 	fault Fault
@@ -59,14 +52,15 @@ type recording struct {
 	fingerprints *fingerprintTape
 	statistics   *statsTape
 
-	before []*device.DeviceGroup
-	card   []string // the devices that were broken
-	others []string // those that were not
-	during []*device.DeviceGroup
-	broken time.Duration // when, by the clock of the fingerprint tape
-	mended time.Duration
-	showed bool // the fault did
-	healed bool // all was well again in time
+	before   []*device.DeviceGroup
+	card     []string // the devices that were broken
+	others   []string // those that were not
+	during   []*device.DeviceGroup
+	interval time.Duration // of the statistics
+	broken   time.Duration // when, by the clock of the fingerprint tape
+	mended   time.Duration
+	showed   bool // the fault did
+	healed   bool // all was well again in time
 
 	sick, well reservation // of a broken device, and of another
 	exit       time.Duration
@@ -98,12 +92,9 @@ func (t *trials) get(ctx context.Context, b *bench, which trial) (*recording, er
 	}
 	t.done[which], t.err[which] = r, err
 	if r != nil && r.instance != nil {
-		for rule, end := range r.endings() {
-			blamed, what := blame(r.instance, end)
-			if blamed == "C13" {
-				blamed = rule
-			}
-			if blamed != "" {
+		for _, end := range r.endings() {
+			// A stream that ended has a case of its own.
+			if blamed, what := blame(r.instance, end); blamed != end.rule {
 				b.troubles.note(blamed, fmt.Sprintf("when %v: %s", which, what))
 			}
 		}
@@ -163,7 +154,8 @@ func (b *bench) try(ctx context.Context, which trial) (*recording, error) {
 		return r, nil
 	}
 	r.fingerprints = r.instance.fingerprint()
-	r.statistics = r.instance.stats(b.session.interval)
+	r.interval = max(b.session.interval/2, 100*time.Millisecond)
+	r.statistics = r.instance.stats(r.interval)
 	if which.early {
 		return r, r.tryEarly(ctx, b, known)
 	}
@@ -197,7 +189,7 @@ func (r *recording) finish() {
 // tryEarly looks at a plugin that starts on broken hardware. Hardware that hangs
 // is left so, for the plugin's end to be seen; hardware that is gone comes back.
 func (r *recording) tryEarly(ctx context.Context, b *bench, known []*device.DeviceGroup) error {
-	r.fingerprints.until(ctx, answerLimit, some)
+	r.fingerprints.until(ctx, b.answer, some)
 	if r.fault == Hang {
 		r.sick = r.instance.reserve(ctx, healthyOf(known)...)
 		return nil
@@ -210,7 +202,7 @@ func (r *recording) tryEarly(ctx context.Context, b *bench, known []*device.Devi
 		return err
 	}
 	want := idsOf(known)
-	r.healed = r.fingerprints.until(ctx, healLimit, func(m []moment[*device.FingerprintResponse]) bool {
+	r.healed = r.fingerprints.until(ctx, b.heal, func(m []moment[*device.FingerprintResponse]) bool {
 		return len(m) > 0 && slices.Equal(idsOf(m[len(m)-1].message.Devices), want)
 	})
 	return nil
@@ -222,7 +214,7 @@ func (r *recording) tryLate(ctx context.Context, b *bench) error {
 	if len(healthy) == 0 {
 		return skip("no device is healthy")
 	}
-	r.statistics.until(ctx, settleLimit, some)
+	r.statistics.until(ctx, b.settle, some)
 	r.broken = time.Since(r.fingerprints.opened)
 	if r.all {
 		r.card = idsOf(r.before)
@@ -244,13 +236,13 @@ func (r *recording) tryLate(ctx context.Context, b *bench) error {
 			r.others = append(r.others, id)
 		}
 	}
-	r.showed = r.fingerprints.until(ctx, faultLimit, func(m []moment[*device.FingerprintResponse]) bool {
+	r.showed = r.fingerprints.until(ctx, b.fault, func(m []moment[*device.FingerprintResponse]) bool {
 		return !slices.ContainsFunc(r.card, func(id string) bool {
 			_, d := find(m[len(m)-1].message.Devices, id)
 			return d != nil && d.Healthy
 		})
 	})
-	wait(ctx, max(3*b.session.interval, b.options.Watch/3))
+	wait(ctx, max(4*r.interval, b.options.Watch/3))
 	if last, ok := r.fingerprints.last(); ok {
 		r.during = last.message.Devices
 	}
@@ -262,7 +254,7 @@ func (r *recording) tryLate(ctx context.Context, b *bench) error {
 	if err := b.options.Hardware.Repair(); err != nil {
 		return err
 	}
-	r.healed = r.fingerprints.until(ctx, healLimit, func(m []moment[*device.FingerprintResponse]) bool {
+	r.healed = r.fingerprints.until(ctx, b.heal, func(m []moment[*device.FingerprintResponse]) bool {
 		return slices.Equal(healthyOf(m[len(m)-1].message.Devices), healthy)
 	})
 	return nil
