@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -143,10 +144,8 @@ func (r *reference) Break(id string, fault conformance.Fault) ([]string, error) 
 	r.breaks++
 	r.mu.Unlock()
 	for card, ids := range cards {
-		for _, there := range ids {
-			if there == id {
-				return ids, r.breakCard(card, fault)
-			}
+		if slices.Contains(ids, id) {
+			return ids, r.breakCard(card, fault)
 		}
 	}
 	return nil, fmt.Errorf("no card has the device %s", id)

@@ -38,7 +38,6 @@ type session struct {
 	all, allAgain        reservation            // all healthy devices
 	backwards            reservation
 	together             []reservation // the same, asked for at once
-	groupwise            [][]string    // the healthy devices of each group
 
 	children []int // processes that the plugin had started
 	exit     time.Duration

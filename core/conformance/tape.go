@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -118,7 +119,7 @@ func (t *tape[M]) stop() {
 func (t *tape[M]) played() ([]moment[M], *ending) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.moments[:len(t.moments):len(t.moments)], t.end
+	return slices.Clip(t.moments), t.end
 }
 
 // last returns the newest message.

@@ -91,7 +91,7 @@ func through[M any](ctx context.Context, in <-chan M, change func(m M, send func
 
 // drain reads what is left of a stream.
 func drain[M any](in <-chan M) {
-	for range in { //nolint:revive // it is not wanted
+	for range in {
 	}
 }
 
