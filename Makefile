@@ -63,7 +63,7 @@ lint: tools ## check formatting, imports and the house's rules
 
 .PHONY: generate
 generate: ## rewrite golden files and the tables in the documents
-	go test ./core/config ./plugins/nvidia ./tools/cmd/devctl -update
+	go test $$(grep -rl 'flag.Bool("update"' --include='*_test.go' $(MODULES) | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 
 .PHONY: tools
 tools: $(BIN)/golangci-lint ## install the pinned linter into .bin
