@@ -10,7 +10,7 @@
 // In a plugin's own tests this takes a few lines:
 //
 //	func TestConformance(t *testing.T) {
-//		conformance.Run(t, conformance.InProcess(func() (device.DevicePlugin, func()) {
+//		conformance.Run(t, conformance.InProcess(func() (conformance.Plugin, func()) {
 //			return myplugin.New(), func() {}
 //		}), conformance.Options{})
 //	}

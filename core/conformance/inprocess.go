@@ -21,10 +21,13 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+// Plugin is what [InProcess] serves: Nomad's interface of a device plugin.
+type Plugin = device.DevicePlugin
+
 // InProcess makes a target of a plugin's implementation. It is served over gRPC
 // in this process; launch is called once for each time that Nomad would start
 // the binary, and the function that comes with the plugin when it is ended.
-func InProcess(launch func() (p device.DevicePlugin, end func())) Target {
+func InProcess(launch func() (p Plugin, end func())) Target {
 	return inProcess{launch}
 }
 
