@@ -38,6 +38,9 @@ type Options struct {
 	// OnLog is called with each line of the plugin's log, one at a time. It
 	// may be nil: the last lines are kept anyway, see [Plugin.Logs].
 	OnLog func(LogLine)
+	// DialOptions are added to the connection's, such as a handler that counts
+	// its bytes.
+	DialOptions []grpc.DialOption
 	// StartTimeout bounds the time from exec to handshake; 0 means
 	// [DefaultStartTimeout].
 	StartTimeout time.Duration
@@ -108,6 +111,7 @@ func Start(ctx context.Context, path string, opts Options) (*Plugin, error) {
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		Logger:           hclog.NewNullLogger(), // only go-plugin's own chatter
 		Stderr:           p.log,
+		GRPCDialOptions:  opts.DialOptions,
 		StartTimeout:     cmp.Or(opts.StartTimeout, DefaultStartTimeout),
 	})
 

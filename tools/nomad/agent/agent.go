@@ -80,7 +80,8 @@ func reasons(output string) []string {
 	return logged
 }
 
-// Start starts an agent and waits until its node is ready for work. A
+// Start starts an agent and waits until its node is ready for work, or without
+// a node until it leads. A
 // [StartError] says that the agent refused to start; its directory is removed
 // then.
 func Start(ctx context.Context, config Config) (*Agent, error) {
@@ -108,7 +109,7 @@ func Start(ctx context.Context, config Config) (*Agent, error) {
 	return a, nil
 }
 
-// launch starts the process and waits until the node is ready.
+// launch starts the process and waits until it is ready.
 func (a *Agent) launch(ctx context.Context) error {
 	log, err := os.OpenFile(a.config.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -138,7 +139,7 @@ func (a *Agent) launch(ctx context.Context) error {
 	a.process = p
 	a.mu.Unlock()
 
-	err = poll(ctx, "the node to be ready", func(ctx context.Context) (string, bool, error) {
+	err = poll(ctx, "the agent to be ready", func(ctx context.Context) (string, bool, error) {
 		select {
 		case <-p.done:
 			text, err := os.ReadFile(a.config.logFile())
@@ -149,8 +150,16 @@ func (a *Agent) launch(ctx context.Context) error {
 		default:
 		}
 		health, err := a.client.Agent().Health()
-		if err != nil || health.Client == nil || !health.Client.Ok || health.Server == nil || !health.Server.Ok {
+		if err != nil {
 			return "the agent does not answer yet", false, nil
+		}
+		well := func(part *api.AgentHealth) bool { return part != nil && part.Ok }
+		if a.config.Role != ServerOnly && !well(health.Client) || a.config.Role != ClientOnly && !well(health.Server) {
+			return "the agent is not well yet", false, nil
+		}
+		if a.config.Role == ServerOnly {
+			leader, err := a.client.Status().Leader()
+			return "there is no leader", err == nil && leader != "", nil
 		}
 		node, err := a.Node(ctx)
 		if err != nil {
@@ -174,11 +183,17 @@ func cleanEnvironment() []string {
 // Address returns the URL of the agent's HTTP API.
 func (a *Agent) Address() string { return fmt.Sprintf("http://127.0.0.1:%d", a.ports.http) }
 
+// RPCAddress returns where a server's clients reach it.
+func (a *Agent) RPCAddress() string { return fmt.Sprintf("127.0.0.1:%d", a.ports.rpc) }
+
 // Client returns a client of the agent's HTTP API.
 func (a *Agent) Client() *api.Client { return a.client }
 
 // Version returns the agent's version.
 func (a *Agent) Version() string { return a.config.Nomad.Version }
+
+// PluginFile returns where the agent has a plugin's binary.
+func (a *Agent) PluginFile(name string) string { return filepath.Join(a.config.pluginDir(), name) }
 
 // Log returns everything that the agent has logged in all its lives.
 func (a *Agent) Log() string {
@@ -229,7 +244,8 @@ func (a *Agent) Restart(ctx context.Context) error {
 }
 
 // Close stops all jobs, the agent and everything that it started, and removes
-// its directory. It may be called more than once.
+// its directory. An agent that is only a client leaves the jobs of its cluster
+// alone. It may be called more than once.
 func (a *Agent) Close() error {
 	a.mu.Lock()
 	p := a.process
@@ -239,7 +255,9 @@ func (a *Agent) Close() error {
 		select {
 		case <-p.done:
 		default:
-			a.stopJobs()
+			if a.config.Role != ClientOnly {
+				a.stopJobs()
+			}
 		}
 		errs = append(errs, a.end(os.Interrupt))
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -9,6 +10,18 @@ import (
 	"slices"
 	"strings"
 	"time"
+)
+
+// Role is what an agent is.
+type Role int
+
+const (
+	// ServerAndClient is a cluster of its own.
+	ServerAndClient Role = iota
+	// ServerOnly has no node and runs nothing.
+	ServerOnly
+	// ClientOnly is a node of a server that another agent is.
+	ClientOnly
 )
 
 // Config says what agent to run.
@@ -28,6 +41,21 @@ type Config struct {
 	// Docker is the endpoint of the Docker engine, such as
 	// "unix:///var/run/docker.sock". Without one the docker driver is off.
 	Docker string
+
+	// What follows is for agents of a [Cluster], which sets what the caller
+	// leaves out.
+
+	// Role is what the agent is.
+	Role Role
+	// Name is the node's name; "" means the machine's.
+	Name string
+	// Servers are where a client finds its servers: "127.0.0.1:4647". Nobody
+	// else needs any.
+	Servers []string
+	// AdvertiseRPC is where clients are to find a server; "" means where it is.
+	AdvertiseRPC string
+	// Deny are fingerprinters of Nomad's own to leave out.
+	Deny []string
 }
 
 // Plugin is a device plugin to load.
@@ -100,7 +128,15 @@ func (c Config) text(p ports) string {
 	if c.Docker != "" {
 		drivers += ",docker"
 	}
+	if c.Name != "" {
+		fmt.Fprintf(&b, "name                 = %q\n", c.Name)
+	}
 	// The fingerprinters left out ask addresses that no loopback answers.
+	denied := slices.Concat(strings.Split("env_aws,env_azure,env_gce,env_digitalocean,consul,vault,cni,plugins_cni", ","), c.Deny)
+	servers := c.Servers
+	if c.Role != ClientOnly {
+		servers = []string{fmt.Sprintf("127.0.0.1:%d", p.rpc)}
+	}
 	fmt.Fprintf(&b, `data_dir             = %q
 plugin_dir           = %q
 bind_addr            = "127.0.0.1"
@@ -111,7 +147,7 @@ leave_on_terminate   = false
 
 advertise {
   http = "127.0.0.1"
-  rpc  = "127.0.0.1"
+  rpc  = %q
   serf = "127.0.0.1"
 }
 
@@ -127,20 +163,19 @@ consul {
   server_auto_join = false
 }
 
-server {
-  enabled          = true
-  bootstrap_expect = 1
-  raft_multiplier  = 1
-}
-
+`, c.dataDir(), c.pluginDir(), cmp.Or(c.AdvertiseRPC, "127.0.0.1"), p.http, p.rpc, p.serf)
+	if c.Role != ClientOnly {
+		b.WriteString("server {\n  enabled          = true\n  bootstrap_expect = 1\n  raft_multiplier  = 1\n}\n")
+	}
+	fmt.Fprintf(&b, `
 client {
-  enabled = true
-  servers = ["127.0.0.1:%d"]
+  enabled = %t
+  servers = %s
   options {
-    "fingerprint.denylist" = "env_aws,env_azure,env_gce,env_digitalocean,consul,vault,cni,plugins_cni"
+    "fingerprint.denylist" = %q
     "driver.allowlist"     = %q
   }
-`, c.dataDir(), c.pluginDir(), p.http, p.rpc, p.serf, p.rpc, drivers)
+`, c.Role != ServerOnly, list(servers), strings.Join(denied, ","), drivers)
 	if len(c.Chroot) > 0 {
 		b.WriteString("  chroot_env {\n")
 		for _, from := range slices.Sorted(maps.Keys(c.Chroot)) {

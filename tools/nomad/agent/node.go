@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/nomad/api"
@@ -15,10 +16,12 @@ func (a *Agent) Node(ctx context.Context) (*api.Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking for the node: %w", err)
 	}
-	if len(nodes) == 0 {
+	name := a.config.Name
+	at := slices.IndexFunc(nodes, func(n *api.NodeListStub) bool { return name == "" || n.Name == name })
+	if at < 0 {
 		return nil, errors.New("there is no node yet")
 	}
-	node, _, err := a.client.Nodes().Info(nodes[0].ID, query(ctx))
+	node, _, err := a.client.Nodes().Info(nodes[at].ID, query(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("asking for the node: %w", err)
 	}
