@@ -23,7 +23,9 @@ func Main[C config.Config](d Definition[C]) {
 	life.watchOrphan()
 
 	// "pkill -HUP nomad" means the agent and matches the plugin's name as well.
-	signal.Ignore(syscall.SIGHUP)
+	// A log that nobody reads any more is no reason to end: without this, a line
+	// written to it would be.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, syscall.SIGTERM)
 	go func() {

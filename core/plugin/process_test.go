@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"os"
@@ -116,5 +117,38 @@ func TestStartedByHand(t *testing.T) {
 	err := cmd.Run()
 	if _, ok := errors.AsType[*exec.ExitError](err); !ok || !strings.Contains(stderr.String(), "plugin") {
 		t.Errorf("started by hand: %v, stderr %q; want a failure that says what this binary is", err, stderr.String())
+	}
+}
+
+// TestLogThatNobodyReads: a plugin whose stderr is a broken pipe serves on.
+func TestLogThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	_ = reader.Close()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), asPlugin+"=1", base.Handshake.MagicCookieKey+"="+base.Handshake.MagicCookieValue)
+	cmd.Stderr = writer
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }()
+	// It has logged its address by the time it says hello.
+	if hello, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Errorf("the handshake is %q: %v", hello, err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the plugin ended with %v, want in order", err)
 	}
 }
