@@ -2,9 +2,11 @@
  * rules, and look whether driver and GPU can answer at all. */
 #include "nvsim.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -144,12 +146,31 @@ nvmlReturn_t give_u64(const struct call *c, const char *key, unsigned long long 
     return r;
 }
 
+/* Copies a text with each "\xHH" as that byte, and returns its length; what does
+ * not fit into room bytes is only counted. */
+static size_t unescape(const char *text, char *out, size_t room)
+{
+    size_t length = 0;
+    for (; *text; text++, length++) {
+        char byte = *text, digits[3] = "";
+        if (text[0] == '\\' && text[1] == 'x' && isxdigit((unsigned char)text[2]) && isxdigit((unsigned char)text[3])) {
+            memcpy(digits, text + 2, 2);
+            byte = (char)strtoul(digits, NULL, 16);
+            text += 3;
+        }
+        if (length < room) out[length] = byte;
+    }
+    return length;
+}
+
 nvmlReturn_t copy_text(const char *text, char *out, unsigned length)
 {
     NEED(out);
     if (!text) return NVML_ERROR_NOT_SUPPORTED;
-    if (strlen(text) >= length) return NVML_ERROR_INSUFFICIENT_SIZE;
-    strcpy(out, text);
+    size_t n = unescape(text, NULL, 0);
+    if (n >= length) return NVML_ERROR_INSUFFICIENT_SIZE;
+    unescape(text, out, n);
+    out[n] = '\0';
     return NVML_SUCCESS;
 }
 

@@ -283,3 +283,15 @@ func TestManyReadersOfAChangingMachine(t *testing.T) {
 		want(t, "GetTemperature", ret, nvml.SUCCESS)
 	})
 }
+
+func TestTextOfAnyByte(t *testing.T) {
+	t.Parallel()
+	on(t, "2xt4", nvidia.Options{Set: map[string]string{"gpu.0.name": `a\xffb\x0a\x\xzz`}}, func(_ *nvidia.Machine, lib nvml.Interface) {
+		initialise(t, lib)
+		name, ret := device(t, lib, 0).GetName()
+		want(t, "GetName", ret, nvml.SUCCESS)
+		if name != "a\xffb\n\\x\\xzz" {
+			t.Errorf("the name is %q", name)
+		}
+	})
+}
