@@ -88,7 +88,7 @@ func (g *gpmMemory) measure(lib nvml.Library, gpu nvml.Device, id string, on sco
 			byMetric[v.Metric] = core.Float(v.Value, core.NoUnit) // unknown where it is not finite
 		}
 	}
-	var readings []core.Reading
+	readings := make([]core.Reading, 0, len(values))
 	for _, s := range gpmStats {
 		if v := byMetric[s.metric]; v.Known() {
 			readings = append(readings, s.stat.is(v))

@@ -32,6 +32,10 @@ var parentFields = nvml.Fields(nvml.FieldPowerAverage, nvml.FieldPowerInstant, n
 // instances. They are measured one after the other.
 const parentAge = 500 * time.Millisecond
 
+// usualReadings is how many readings a GPU that supports everything has, rounded
+// up: a slice that grows is copied again and again.
+const usualReadings = 56
+
 // instruments is what measuring the devices of a card remembers from cycle to
 // cycle. All but xids belong to one call at a time.
 type instruments struct {
@@ -119,7 +123,7 @@ type subject struct {
 
 // measure reads the statistics of a device.
 func (in *instruments) measure(ctx context.Context, s subject) ([]core.Reading, error) {
-	m := &meter{ctx: ctx}
+	m := &meter{ctx: ctx, readings: make([]core.Reading, 0, usualReadings)}
 	if s.at == wholeGPU {
 		m.memory(s.gpu, s.host)
 		in.wholeGPU(m, s)

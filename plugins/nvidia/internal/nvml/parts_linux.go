@@ -3,6 +3,7 @@
 package nvml
 
 import (
+	"sync"
 	"time"
 
 	gonvml "github.com/NVIDIA/go-nvml/pkg/nvml"
@@ -130,13 +131,21 @@ func (s *gpmSample) Free() error {
 	return s.gate.Do(CallGPMSampleFree, 0, func() Return { return Return(s.sample.Free()) })
 }
 
+// gpmBuffers keeps go-nvml's answers for reuse: each has room for all metrics
+// that there are, which makes it the largest thing that measuring needs.
+var gpmBuffers = sync.Pool{New: func() any { return new(gonvml.GpmMetricsGetType) }}
+
 // GPMMetrics fills the metrics by index: the array in go-nvml's type grows with
 // its versions.
 func (l *library) GPMMetrics(older, newer GPMSample, metrics []GPMMetric) ([]GPMValue, error) {
 	invalid := &CallError{Call: CallGPMMetricsGet.String(), Return: ErrInvalidArgument}
 	first, ok1 := older.(*gpmSample)
 	second, ok2 := newer.(*gpmSample)
-	get := new(gonvml.GpmMetricsGetType)
+	get := gpmBuffers.Get().(*gonvml.GpmMetricsGetType)
+	defer func() {
+		*get = gonvml.GpmMetricsGetType{} // a buffer holds on to no sample
+		gpmBuffers.Put(get)
+	}()
 	if !ok1 || !ok2 || len(metrics) > len(get.Metrics) {
 		return nil, invalid
 	}
