@@ -40,6 +40,11 @@ func (r *runner) steady(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			// To wait for an event the simulated driver looks at a file again and
+			// again, in the plugin's process. A real one sleeps.
+			if err := m.Set("gpu.*.events", "0"); err != nil {
+				return err
+			}
 			found, err := r.costs(ctx, c, m, size)
 			if r.failed(c, "steady state with "+devicesText(size), err) {
 				found = nil
@@ -74,7 +79,7 @@ func (r *runner) steady(ctx context.Context) error {
 		{"processor time", "per device and hour", Seconds, func(size int) func(*costs) float64 {
 			return func(c *costs) float64 { return c.perHour() / float64(size) }
 		}, false},
-		{"processor time", "per hour, waiting alone", Seconds, same(func(c *costs) float64 { return c.idle * time.Hour.Seconds() }), false},
+		{"processor time", "per hour, with neither scans nor statistics", Seconds, same(func(c *costs) float64 { return c.idle * time.Hour.Seconds() }), false},
 		{"processor time", "per statistics cycle", Seconds, same(func(c *costs) float64 { return c.stats }), true},
 		{"processor time", "per scan", Seconds, same(func(c *costs) float64 { return c.scan }), true},
 		{"driver calls", "per statistics cycle", Count, same(func(c *costs) float64 { return c.statCalls }), true},
