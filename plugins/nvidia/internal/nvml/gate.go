@@ -4,13 +4,15 @@ import "sync"
 
 // Gate stands before the calls into the library. It lets none through whose
 // symbol is missing, and, for one device, none that the device has already
-// refused for good. The zero Gate lets nothing through; make one with [NewGate].
+// refused for good. A call that it has answered before is never refused for
+// good: what it says then is a matter of the moment. The zero Gate lets nothing
+// through; make one with [NewGate].
 //
 // A Gate may be used by several goroutines.
 type Gate struct {
 	symbols *Symbols
 	mu      sync.Mutex
-	refused map[question]error
+	answers map[question]error // the refusal, or nil for a call that was answered
 }
 
 // question is a call with those of its arguments that decide whether it is
@@ -40,6 +42,7 @@ func (g *Gate) Do(c Call, arg uint64, f func() Return) error {
 	}
 	r := f()
 	if r == Success {
+		g.remember(q, r, nil)
 		return nil
 	}
 	err := &CallError{Call: c.String(), Return: r}
@@ -50,21 +53,25 @@ func (g *Gate) Do(c Call, arg uint64, f func() Return) error {
 func (g *Gate) known(q question) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.refused[q]
+	return g.answers[q]
 }
 
-// remember keeps the codes that do not change while a device lives. "No data"
-// is unsupported as far as a look goes, but may be there at the next one.
+// remember keeps a success and the codes that do not change while a device
+// lives, whichever came first. "No data" is unsupported as far as a look goes,
+// but may be there at the next one.
 func (g *Gate) remember(q question, r Return, err error) {
-	if r.Class() != ClassUnsupported || r == ErrNoData {
+	if r != Success && (r.Class() != ClassUnsupported || r == ErrNoData) {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.refused == nil {
-		g.refused = make(map[question]error)
+	if _, settled := g.answers[q]; settled {
+		return
 	}
-	g.refused[q] = err
+	if g.answers == nil {
+		g.answers = make(map[question]error)
+	}
+	g.answers[q] = err
 }
 
 // Fields makes one batched query of field values for those fields that the
@@ -98,8 +105,8 @@ func (g *Gate) Fields(fields []Field, f func(ask []Field, out []FieldValue) Retu
 		}
 		if v.Return != Success {
 			v.Err = &CallError{Call: CallFieldValues.String(), Return: v.Return, Detail: v.Field.String()}
-			g.remember(question{CallFieldValues, v.Field.arg()}, v.Return, v.Err)
 		}
+		g.remember(question{CallFieldValues, v.Field.arg()}, v.Return, v.Err)
 		values[at[i]] = *v
 	}
 	return values, nil

@@ -73,6 +73,14 @@ func TestGate(t *testing.T) {
 			t.Errorf("after %v: made %v, %v", r, made, err)
 		}
 	}
+	for _, r := range []Return{ErrNotSupported, ErrFunctionNotFound, ErrArgumentVersion, ErrDeprecated} {
+		if made, err := ask(CallName, 0, r); !made || !errors.Is(err, r) {
+			t.Errorf("%v to what was answered before: made %v, %v", r, made, err)
+		}
+		if made, err := ask(CallName, 0, Success); !made || err != nil {
+			t.Errorf("%v was taken for good by a call that was answered before: made %v, %v", r, made, err)
+		}
+	}
 	if made, err := ask(CallClock, 99, Success); !made || err != nil {
 		t.Errorf("another argument: made %v, %v", made, err)
 	}
