@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,9 @@ type Agent struct {
 	config Config
 	ports  ports
 	client *api.Client
+	// state is whom to ask about the cluster: for a node of a [Cluster] its
+	// server, since a client asks on, and sends a heartbeat each time.
+	state *api.Client
 
 	mu      sync.Mutex
 	process *process
@@ -84,7 +88,9 @@ func reasons(output string) []string {
 // a node until it leads. A
 // [StartError] says that the agent refused to start; its directory is removed
 // then.
-func Start(ctx context.Context, config Config) (*Agent, error) {
+func Start(ctx context.Context, config Config) (*Agent, error) { return start(ctx, config, nil) }
+
+func start(ctx context.Context, config Config, state *api.Client) (*Agent, error) {
 	// Nomad resolves links in some of its paths and not in others.
 	dir, err := filepath.EvalSymlinks(config.Dir)
 	if err != nil {
@@ -103,6 +109,7 @@ func Start(ctx context.Context, config Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the agent: %w", err)
 	}
+	a.state = cmp.Or(state, a.client)
 	if err := a.launch(ctx); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}

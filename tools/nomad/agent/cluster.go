@@ -36,7 +36,7 @@ func StartCluster(ctx context.Context, server Config, nodes ...Config) (*Cluster
 	errs := make([]error, len(nodes))
 	for i, config := range nodes {
 		config.Role, config.Servers = ClientOnly, []string{meter.Address()}
-		starting.Go(func() { c.Nodes[i], errs[i] = Start(ctx, config) })
+		starting.Go(func() { c.Nodes[i], errs[i] = start(ctx, config, c.Server.client) })
 	}
 	starting.Wait()
 	if err := errors.Join(errs...); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // Node returns the agent's node as the server knows it.
 func (a *Agent) Node(ctx context.Context) (*api.Node, error) {
-	nodes, _, err := a.client.Nodes().List(query(ctx))
+	nodes, _, err := a.state.Nodes().List(query(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("asking for the node: %w", err)
 	}
@@ -21,7 +21,7 @@ func (a *Agent) Node(ctx context.Context) (*api.Node, error) {
 	if at < 0 {
 		return nil, errors.New("there is no node yet")
 	}
-	node, _, err := a.client.Nodes().Info(nodes[at].ID, query(ctx))
+	node, _, err := a.state.Nodes().Info(nodes[at].ID, query(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("asking for the node: %w", err)
 	}
