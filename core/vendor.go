@@ -32,7 +32,7 @@ type Vendor interface {
 
 	// Measure reads the statistics of one device. The first reading is the
 	// device's summary. What the device does not support is left out. Readings
-	// returned beside an error are used.
+	// returned beside an error are used. The slice is the core's from then on.
 	Measure(ctx context.Context, device Device) ([]Reading, error)
 
 	// Grant says what a task needs to use one device. It must work from the

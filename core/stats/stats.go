@@ -8,6 +8,7 @@ package stats
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -184,16 +185,14 @@ func (c *Collector) forget(snapshot *fingerprint.Snapshot) {
 }
 
 // usable returns the readings that have a name and a known value, each name
-// once.
+// once. It keeps them where they are.
 func usable(readings []core.Reading) []core.Reading {
-	seen := make(map[string]bool, len(readings))
-	kept := make([]core.Reading, 0, len(readings))
+	kept := readings[:0]
 	for _, r := range readings {
-		if r.Name == "" || !r.Value.Known() || seen[r.Name] {
-			continue
+		same := func(k core.Reading) bool { return k.Name == r.Name }
+		if r.Name != "" && r.Value.Known() && !slices.ContainsFunc(kept, same) {
+			kept = append(kept, r)
 		}
-		seen[r.Name] = true
-		kept = append(kept, r)
 	}
 	return kept
 }
