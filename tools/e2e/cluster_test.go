@@ -170,11 +170,18 @@ func (n *node) name(t *testing.T) string {
 func (n *node) breaks(t *testing.T, gpus ...int) {
 	t.Helper()
 	for _, gpu := range gpus {
-		do(t, n.machine.Break(gpu, "xid79"))
+		n.fall(t, gpu)
 	}
 	for _, gpu := range gpus {
 		n.health(t, n.gpu(t, gpu).UUID, false)
 	}
+}
+
+// fall breaks a GPU, until the end of the test at most.
+func (n *node) fall(t *testing.T, gpu int) {
+	t.Helper()
+	do(t, n.machine.Break(gpu, "xid79"))
+	t.Cleanup(func() { _ = n.machine.Repair(gpu) })
 }
 
 func (n *node) repairs(t *testing.T, gpus ...int) {
@@ -217,7 +224,7 @@ func (c *cluster) testAllBroken(t *testing.T) {
 	a, b := c.twins[0], c.twins[1]
 	for _, n := range c.twins {
 		for gpu := range 2 {
-			do(t, n.machine.Break(gpu, "xid79"))
+			n.fall(t, gpu)
 		}
 	}
 	a.healthyCount(t, 0)
