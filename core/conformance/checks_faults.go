@@ -166,7 +166,7 @@ func lookHungExit(_ *bench, r *recording) error {
 	if r.instance.process == nil {
 		return skip("it needs a binary, and the plugin runs in process")
 	}
-	return judgeExit(r.exit, r.exitNote, r.children)
+	return judgeExit(r.exit, r.exitNote, r.left)
 }
 
 // lookHungStats: the other devices have their statistics at each interval while

@@ -142,20 +142,18 @@ func checkExit(_ context.Context, b *bench) error {
 	if err := b.trouble(s.instance, nil, "C64"); s.exitNote != "exit status 0" && s.exitNote != "signal: killed" && err != nil {
 		return err
 	}
-	return judgeExit(s.exit, s.exitNote, s.children)
+	return judgeExit(s.exit, s.exitNote, s.left)
 }
 
-func judgeExit(took time.Duration, note string, children []int) error {
+func judgeExit(took time.Duration, note string, left []int) error {
 	var p problems
 	if took > exitLimit-100*time.Millisecond {
 		p.add("it was told to end and had not %s (%s)", after(took), note)
 	} else if note != "exit status 0" {
 		p.add("it was told to end and ended with %s", note)
 	}
-	for _, child := range children {
-		if alive(child) {
-			p.add("the process %d, which the plugin had started, is still there", child)
-		}
+	for _, child := range left {
+		p.add("the process %d, which the plugin had started, is still there", child)
 	}
 	return p.err()
 }

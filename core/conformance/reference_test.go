@@ -249,8 +249,8 @@ func (r *reference) options() conformance.Options {
 	return conformance.Options{
 		Config: map[string]any{
 			"host_root":      r.root,
-			"driver_timeout": "300ms",
-			"stats_timeout":  "100ms",
+			"driver_timeout": "2s",
+			"stats_timeout":  "300ms",
 			"health":         map[string]any{"recover_after": "1"},
 		},
 		PlainNodes: true,

@@ -39,9 +39,9 @@ type session struct {
 	backwards            reservation
 	together             []reservation // the same, asked for at once
 
-	children []int // processes that the plugin had started
 	exit     time.Duration
 	exitNote string // how the process ended; "" in process
+	left     []int  // processes that it had started and left behind
 }
 
 // unknownID is an ID that no device has.
@@ -78,15 +78,7 @@ func (s *session) lead(ctx context.Context, b *bench) error {
 	s.fingerprints.until(ctx, b.settle, withDevices)
 	s.watch(ctx, b)
 	s.infoAgain, _ = call(ctx, i, i.limits.answer, i.PluginInfo)
-	if i.process != nil {
-		s.children = childrenOf(i.process.pid())
-	}
-	start := time.Now() // with its streams open, as an agent that stops
-	i.close()
-	s.exit = time.Since(start)
-	if i.process != nil {
-		s.exitNote = i.process.status()
-	}
+	s.exit, s.exitNote, s.left = i.leave() // with its streams open, as an agent that stops
 	s.fingerprints.stop()
 	s.statistics.stop()
 	return ctx.Err()
@@ -99,7 +91,11 @@ func (s *session) watch(ctx context.Context, b *bench) {
 	s.statistics = s.instance.stats(s.interval)
 	s.reserveAll(ctx)
 	wait(ctx, b.options.Watch-time.Since(start))
-	s.statistics.until(ctx, b.answer, some)
+	if s.statistics.until(ctx, b.answer, some) {
+		// Long enough for statistics that are late at first to become regular.
+		first, _ := s.statistics.played()
+		wait(ctx, b.options.Watch-time.Since(start.Add(first[0].at)))
+	}
 	s.watched = time.Since(start)
 	s.seal()
 }

@@ -33,7 +33,7 @@ func TestDefects(t *testing.T) {
 	t.Parallel()
 	all := slices.Concat(configDefects, streamDefects, groupDefects, reserveDefects, statsDefects)
 	// The suites mostly wait, so that many can run at once.
-	slots := make(chan struct{}, 12)
+	slots := make(chan struct{}, 10)
 	reports := make([]*conformance.Report, len(all))
 	var running sync.WaitGroup
 	for n, d := range all {

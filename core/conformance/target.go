@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,6 +53,22 @@ func (i *instance) close() {
 	i.ends()
 	i.shutdown()
 	i.calls.Wait()
+}
+
+// leave ends the plugin and returns how long that took, how its process ended,
+// and which processes it left behind.
+func (i *instance) leave() (took time.Duration, status string, left []int) {
+	var children []int
+	if i.process != nil {
+		children = childrenOf(i.process.pid())
+	}
+	start := time.Now()
+	i.close()
+	took = time.Since(start)
+	if i.process == nil {
+		return took, "", nil
+	}
+	return took, i.process.status(), slices.DeleteFunc(children, func(pid int) bool { return !alive(pid) })
 }
 
 // crash ends the plugin as a crash does.

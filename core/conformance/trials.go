@@ -65,7 +65,7 @@ type recording struct {
 	sick, well reservation // of a broken device, and of another
 	exit       time.Duration
 	exitNote   string
-	children   []int
+	left       []int
 }
 
 // trials runs each trial once, however many cases judge it.
@@ -171,15 +171,7 @@ func (r *recording) finish() {
 		r.fingerprints.freeze()
 		r.statistics.freeze()
 	}
-	if p := r.instance.process; p != nil {
-		r.children = childrenOf(p.pid())
-	}
-	start := time.Now()
-	r.instance.close()
-	r.exit = time.Since(start)
-	if p := r.instance.process; p != nil {
-		r.exitNote = p.status()
-	}
+	r.exit, r.exitNote, r.left = r.instance.leave()
 	if r.fingerprints != nil {
 		r.fingerprints.stop()
 		r.statistics.stop()
