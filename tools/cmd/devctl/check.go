@@ -101,26 +101,28 @@ func (o *checkOptions) check(ctx context.Context, path string, stdout, stderr io
 		return err
 	}
 	options.Config = config
+	target := conformance.Binary{Path: path, Args: o.args}
+	// This also says of a plugin that does not start what Nomad would stumble
+	// over.
+	schema, err := schemaOf(ctx, path, o.args)
+	if err != nil {
+		return err
+	}
 	if o.simulator != "" {
-		hardware, settings, err := openSimulated(o.simulator)
+		hardware, err := openSimulated(o.simulator)
 		if err != nil {
 			return err
 		}
 		options.Hardware, options.PlainNodes = hardware, true
+		target.Env = hardware.environment()
+		settings := hardware.settings(schema)
 		maps.Copy(settings, options.Config)
 		options.Config = settings
 	}
 	if f, ok := stderr.(*os.File); ok && isTerminal(f) {
 		options.Progress = func(r conformance.Result) { fmt.Fprintf(stderr, "%-7s %s\n", r.Status, r) }
 	}
-	// An error that names what Nomad would stumble over.
-	plugin, err := pluginclient.Start(ctx, path, pluginclient.Options{Args: o.args})
-	if err != nil {
-		return err
-	}
-	path = plugin.Path()
-	plugin.Close()
-	report, err := conformance.Check(ctx, conformance.Binary{Path: path, Args: o.args}, options)
+	report, err := conformance.Check(ctx, target, options)
 	if err != nil {
 		return err
 	}
@@ -140,6 +142,20 @@ func (o *checkOptions) check(ctx context.Context, path string, stdout, stderr io
 		return casesFailed(n)
 	}
 	return nil
+}
+
+// schemaOf starts a plugin and asks for its schema.
+func schemaOf(ctx context.Context, path string, args []string) (*hclspec.Spec, error) {
+	plugin, err := pluginclient.Start(ctx, path, pluginclient.Options{Args: args})
+	if err != nil {
+		return nil, err
+	}
+	defer plugin.Close()
+	schema, err := plugin.Schema(ctx)
+	if err != nil {
+		return nil, nil //nolint:nilerr // that it has none is for the suite to say
+	}
+	return schema, nil
 }
 
 // encodeConfig encodes a configuration as Nomad's loader does.

@@ -3,8 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/hashicorp/nomad/plugins/shared/hclspec"
 
 	"github.com/nomad-devices/nomad-devices/core/conformance"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/nvidia"
@@ -23,16 +26,15 @@ var (
 	_ conformance.HardwareWithReadings = (*simulated)(nil)
 )
 
-// openSimulated opens the machine in a directory, and returns the settings with
-// which the NVIDIA plugin uses it and is done with it soon.
-func openSimulated(dir string) (*simulated, map[string]any, error) {
+// openSimulated opens the machine in a directory.
+func openSimulated(dir string) (*simulated, error) {
 	machine, err := nvidia.Open(dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	gpus, err := machine.GPUs()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s := &simulated{machine: machine, cards: map[int][]string{}}
 	for _, g := range gpus {
@@ -47,14 +49,29 @@ func openSimulated(dir string) (*simulated, map[string]any, error) {
 			s.cards[g.Number] = append(s.cards[g.Number], d.UUID)
 		}
 	}
-	return s, map[string]any{
-		"nvml_library":       machine.Library(),
-		"host_root":          machine.Root(),
+	return s, nil
+}
+
+// environment makes a plugin find the machine's driver library that has no
+// setting for it.
+func (s *simulated) environment() []string {
+	return []string{"LD_LIBRARY_PATH=" + s.machine.Dir()}
+}
+
+// settings make a plugin use the machine, and look at it often. Those that the
+// plugin's schema does not have are left out.
+func (s *simulated) settings(schema *hclspec.Spec) map[string]any {
+	all := map[string]any{
+		"nvml_library":       s.machine.Library(),
+		"host_root":          s.machine.Root(),
 		"fingerprint_period": "1s",
 		"driver_timeout":     "1s",
 		"stats_timeout":      "500ms",
 		"health":             map[string]any{"recover_after": "1"},
-	}, nil
+	}
+	known := schema.GetObject().GetAttributes()
+	maps.DeleteFunc(all, func(key string, _ any) bool { return known[key] == nil })
+	return all
 }
 
 // Break implements [conformance.Hardware].
