@@ -39,6 +39,26 @@ func TestConfigText(t *testing.T) {
 	}
 }
 
+func TestConfigTextOfRoles(t *testing.T) {
+	t.Parallel()
+	p := ports{http: 1, rpc: 2, serf: 3}
+	server := Config{Role: ServerOnly, AdvertiseRPC: "127.0.0.1:9"}.text(p)
+	client := Config{Role: ClientOnly, Name: "n", Servers: []string{"127.0.0.1:9"}, Deny: []string{"signal"}}.text(p)
+	for text, wants := range map[string][]string{
+		server: {"  rpc  = \"127.0.0.1:9\"\n", "server {\n  enabled          = true\n", "client {\n  enabled = false\n"},
+		client: {"name                 = \"n\"\n", "client {\n  enabled = true\n  servers = [\"127.0.0.1:9\"]\n", "plugins_cni,signal\"\n"},
+	} {
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("the configuration does not say\n%s\nbut\n%s", want, text)
+			}
+		}
+	}
+	if strings.Contains(client, "server {") {
+		t.Errorf("a client is a server, too:\n%s", client)
+	}
+}
+
 func TestSpecHCL(t *testing.T) {
 	t.Parallel()
 	spec := Spec{
