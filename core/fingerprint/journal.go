@@ -119,6 +119,8 @@ func (j *journal) dropped(d core.Device) {
 func (j *journal) health(d core.Device, before, after health.State) {
 	switch {
 	case before == after:
+	case !before.Healthy && !after.Healthy:
+		j.log.Info("more is known about the unhealthy device", "device", d.ID, "pci", d.PCI, "reason", after.Reason)
 	case !after.Healthy:
 		j.log.Warn("the device is unhealthy", "device", d.ID, "pci", d.PCI, "reason", after.Reason)
 	case !before.Healthy:

@@ -24,6 +24,9 @@ import (
 // short the interval of the stream is that asks.
 const fresh = 500 * time.Millisecond
 
+// quiet is the least time between two lines of the log about one device.
+const quiet = time.Minute
+
 // Measurement is what measuring one device brought.
 type Measurement struct {
 	// Device is the device as the snapshot shows it.
@@ -68,6 +71,7 @@ type meter struct {
 	started time.Time
 	last    Measurement
 	failing string // the error that was logged last
+	said    time.Time
 }
 
 // NewCollector returns a Collector. The calls group is shared with whoever else
@@ -152,15 +156,18 @@ func (c *Collector) run(ctx context.Context, d fingerprint.Device, m *meter) {
 	m.running = nil
 }
 
-// report logs a change between working and failing.
+// report logs a change between working and failing. A device that comes and goes
+// is logged once a minute: its health is logged elsewhere, and damped there.
 func (c *Collector) report(d fingerprint.Device, m *meter) {
 	text := ""
 	if m.last.Err != nil {
 		text = m.last.Err.Error()
 	}
-	switch {
-	case text == m.failing:
+	if text == m.failing || time.Since(m.said) < quiet {
 		return
+	}
+	m.failing, m.said = text, time.Now()
+	switch {
 	case text != "":
 		if p, ok := errors.AsType[*guard.PanicError](m.last.Err); ok {
 			c.options.Log.Error("the plugin failed while it measured a device; please report this", "device", d.ID, "panic", p.Value, "stack", string(p.Stack))
@@ -170,7 +177,6 @@ func (c *Collector) report(d fingerprint.Device, m *meter) {
 	default:
 		c.options.Log.Info("statistics are complete again", "device", d.ID)
 	}
-	m.failing = text
 }
 
 // forget drops what is kept of devices that are no more.

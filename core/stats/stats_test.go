@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -259,4 +260,36 @@ func BenchmarkCollect(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestFlappingIsLoggedOnceAMinute: a device whose statistics come and go must
+// not fill the log.
+func TestFlappingIsLoggedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &coretest.Hardware{}
+		n := newNode(t, h, h, 1)
+		var log strings.Builder
+		n.collector = stats.NewCollector(h, guard.NewGroup(nil), stats.Options{
+			Timeout: time.Second, DriverTimeout: 5 * time.Second,
+			Log: hclog.New(&hclog.LoggerOptions{Output: &log}),
+		})
+		for i := range 3600 {
+			h.Fail("dev-000", nil)
+			if i%2 == 0 {
+				h.Fail("dev-000", errors.New("no answer"))
+			}
+			n.collect(t)
+			time.Sleep(time.Second)
+		}
+		h.Fail("dev-000", nil)
+		for range 20 {
+			time.Sleep(10 * time.Second)
+			n.collect(t)
+		}
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		if len(lines) < 2 || len(lines) > 64 || !strings.Contains(lines[len(lines)-1], "complete again") {
+			t.Errorf("%d lines in an hour, the last: %s", len(lines), lines[len(lines)-1])
+		}
+	})
 }
