@@ -218,7 +218,7 @@ func (s *Scheduler) failed(err error) error {
 	}
 	s.journal.panicked("", err)
 	s.ledger.failed(time.Now(), err)
-	s.journal.finish(s.publish(true))
+	s.journal.finish(s.publish(s.Current().Complete))
 	return nil
 }
 

@@ -192,11 +192,11 @@ func (a *adapter[C]) Stats(ctx context.Context, interval time.Duration) (<-chan 
 		defer close(out)
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
-		for {
+		for patience := settle; ; patience = 0 {
 			e, _ := a.current()
 			snapshot := nothing
 			if e.config.Enabled {
-				snapshot = e.snapshot(ctx, settle, nil)
+				snapshot = e.snapshot(ctx, patience, nil)
 			}
 			select {
 			case out <- statsOf(e.stats.Collect(ctx, snapshot, interval)):

@@ -27,6 +27,10 @@ const (
 	settle = 700 * time.Millisecond
 	// reserveTimeout bounds Reserve, to which Nomad gives no deadline.
 	reserveTimeout = 9 * time.Second
+	// grantTimeout bounds the vendor's part in it. No driver call is made, so
+	// the driver's deadline is not what counts: of many reservations at once the
+	// last one waits for all others.
+	grantTimeout = 4 * time.Second
 	// grace is how long ending an engine waits for the calls it has made. A
 	// wait for events may take a second to see that it is over.
 	grace = 3 * time.Second
@@ -167,13 +171,13 @@ func (e *engine) reserve(ids []string) (reservation.Reservation, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(e.ctx, reserveTimeout, fmt.Errorf("no answer within %v: %w", reserveTimeout, guard.ErrHung))
 	defer cancel()
-	snapshot := e.snapshot(ctx, reserveTimeout*3/4, func(s *fingerprint.Snapshot) bool {
+	snapshot := e.snapshot(ctx, reserveTimeout-grantTimeout, func(s *fingerprint.Snapshot) bool {
 		return !slices.ContainsFunc(ids, func(id string) bool { _, ok := s.Device(id); return !ok })
 	})
 	return reservation.Assemble(ctx, e.vendor, snapshot, ids, reservation.Options{
 		Host:    e.host,
 		Calls:   e.calls,
-		Timeout: min(e.config.DriverTimeout, reserveTimeout/4),
+		Timeout: grantTimeout,
 	})
 }
 

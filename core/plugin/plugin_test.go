@@ -414,6 +414,28 @@ func TestReserveAnswersWhileTheDriverHangs(t *testing.T) {
 	}
 }
 
+// A fresh process that cannot know a device yet must not say that there is none.
+func TestReserveBeforeTheDriverAnswers(t *testing.T) {
+	t.Parallel()
+	for name, breakIt := range map[string]func(*coretest.Hardware) (release func()){
+		"hangs": (*coretest.Hardware).HangDiscover,
+		"fails": func(h *coretest.Hardware) func() { h.FailDiscover(errors.New("no")); return func() {} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := &coretest.Hardware{}
+			h.Put("1", coretest.Device("a"))
+			t.Cleanup(breakIt(h))
+			p := serve(t, h, nil, "a")
+			start := time.Now()
+			_, err := p.Reserve([]string{"a"})
+			if err == nil || !strings.Contains(err.Error(), "the driver has not answered") || time.Since(start) > 10*time.Second {
+				t.Errorf("error %v after %v", err, time.Since(start))
+			}
+		})
+	}
+}
+
 func TestStats(t *testing.T) {
 	t.Parallel()
 	h := &coretest.Hardware{}

@@ -107,6 +107,8 @@ func choose(snapshot *fingerprint.Snapshot, ids []string) ([]fingerprint.Device,
 	for _, id := range ids {
 		d, ok := snapshot.Device(id)
 		switch {
+		case !ok && !snapshot.Complete:
+			errs = append(errs, fmt.Errorf("device %q is not known yet: the driver has not answered since the plugin was started", id))
 		case !ok:
 			errs = append(errs, fmt.Errorf("device %q is not known: it is gone, ignored by the plugin's configuration, or was never there", id))
 		case !d.Health.Healthy:
