@@ -33,12 +33,12 @@ type part struct {
 func (c *card) split() error {
 	on, _, err := c.gpu.MIGMode()
 	switch {
-	case nvml.Unsupported(err):
-		c.mig.known, c.mig.capable, on = true, false, false
+	case nvml.Unsupported(err) && !c.mig.capable:
+		c.mig.known, on = true, false
 	case err == nil:
 		c.mig.capable = true
 	case c.mig.known && !severe(err):
-		return nil // the layout known last; the instances will tell
+		return nil // the layout known last, also if it now says that it has no MIG; the instances will tell
 	default:
 		return err
 	}

@@ -81,6 +81,29 @@ func TestMIGLayoutChanges(t *testing.T) {
 	}
 }
 
+// TestMIGDenied: a GPU that had MIG and says once that there is no such thing
+// keeps its instances, and can be turned into a whole one later.
+func TestMIGDenied(t *testing.T) {
+	t.Parallel()
+	gpu := nvmltest.SplitA100(0)
+	b := newBench(t, nvmltest.New(gpu))
+	want := b.good().ids()
+	for range 2 {
+		b.lib.Update(func() { gpu.Fail(nvml.CallMIGMode, nvml.ErrNotSupported) })
+		if got := b.scan().ids(); !slices.Equal(got, want) {
+			t.Errorf("while MIG is denied there are %v, want %v", got, want)
+		}
+		b.lib.Update(func() { gpu.Fail(nvml.CallMIGMode, nvml.Success) })
+		if got := b.good().ids(); !slices.Equal(got, want) {
+			t.Errorf("afterwards there are %v, want %v", got, want)
+		}
+	}
+	b.lib.Update(func() { gpu.MIG, gpu.Slots = false, []*nvmltest.GPU{} })
+	if got := b.good().ids(); !slices.Equal(got, []string{gpu.UUID}) {
+		t.Errorf("without MIG there are %v, want the GPU", got)
+	}
+}
+
 // TestStaleInstance measures through the Ref of an older scan: the driver may
 // have given the handle to another instance.
 func TestStaleInstance(t *testing.T) {

@@ -110,8 +110,10 @@ func (l *library) CUDAVersion() (int, error) {
 	return ask(l.opened(), CallCUDAVersion, func() (int, gonvml.Return) { return l.native().SystemGetCudaDriverVersion_v2() })
 }
 
+// DeviceCount asks through a gate without a memory: how many GPUs there are is a
+// question of the moment.
 func (l *library) DeviceCount() (int, error) {
-	return ask(l.opened(), CallDeviceCount, func() (int, gonvml.Return) { return l.native().DeviceGetCount() })
+	return ask(NewGate(l.opened().symbols), CallDeviceCount, func() (int, gonvml.Return) { return l.native().DeviceGetCount() })
 }
 
 func (l *library) DeviceByIndex(index int) (Device, error) {
