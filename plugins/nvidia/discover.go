@@ -19,6 +19,9 @@ const gpusPath = "/proc/driver/nvidia/gpus"
 // Discover lists the GPUs. It asks the driver only how many there are: each call
 // about one GPU can hang when that GPU does, and must not hold up the others.
 func (v *Vendor) Discover(context.Context) (core.Inventory, error) {
+	for _, c := range v.cards {
+		v.driver.used = v.driver.used || c.offered.Load()
+	}
 	if err := v.mismatch.Load(); err != nil {
 		return core.Inventory{}, v.replaced(err)
 	}
@@ -51,7 +54,6 @@ func (v *Vendor) Discover(context.Context) (core.Inventory, error) {
 		if note := c.note.Load(); note != nil {
 			found.Notes = append(found.Notes, *note)
 		}
-		v.driver.used = v.driver.used || c.offered.Load()
 	}
 	return found, nil
 }
