@@ -43,6 +43,10 @@ bench: plugins ## what the NVIDIA plugin costs, beside another one with PEER=fil
 	go -C tools run ./cmd/bench -plugin $(BIN)/nomad-device-nvidia $(if $(QUICK),-quick) $(if $(JSON),-json) \
 	  $(if $(PEER),-peer '$(abspath $(PEER))' $(if $(PEER_CONFIG),-peer-config '$(abspath $(PEER_CONFIG))') $(if $(PEER_ENV),-peer-env '$(PEER_ENV)'))
 
+.PHONY: soak
+soak: plugins ## the plugin on failing hardware, DURATION=2m long; fails if it grows
+	go -C tools run ./cmd/soak -plugin $(BIN)/nomad-device-nvidia -duration $(or $(DURATION),2m)
+
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a while (FUZZTIME=30s)
 	@set -e; for m in $(MODULES); do for p in $$(go list ./$$m/...); do \

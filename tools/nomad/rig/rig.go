@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -49,14 +50,21 @@ type Binaries struct {
 
 // Requirements says what is missing on this machine to build the programs and to
 // run them; nil means nothing.
-func Requirements() error {
-	missing := []error{agent.Requirements()}
-	if _, err := exec.LookPath("go"); err != nil {
-		missing = append(missing, errors.New("the go command on PATH, to build the programs"))
-	} else if compiler := compiler(); compiler != "" {
-		missing = append(missing, fmt.Errorf("a C compiler: the NVIDIA plugin is built with cgo, and there is no %s", compiler))
+func Requirements() error { return errors.Join(agent.Requirements(), BuildRequirements()) }
+
+// BuildRequirements says what is missing on this machine to build the programs
+// and the simulated driver, and to load it; nil means nothing.
+func BuildRequirements() error {
+	switch _, err := exec.LookPath("go"); {
+	case err != nil:
+		return errors.New("the go command on PATH, to build the programs")
+	case runtime.GOOS != "linux":
+		return errors.New("Linux: the simulated driver is a library for it")
 	}
-	return errors.Join(missing...)
+	if compiler := compiler(); compiler != "" {
+		return fmt.Errorf("a C compiler: the NVIDIA plugin is built with cgo, and there is no %s", compiler)
+	}
+	return nil
 }
 
 // compiler returns the C compiler that Go would use, if it is missing.
