@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/nomad-devices/nomad-devices/tools/faults"
@@ -13,48 +14,40 @@ import (
 	"github.com/nomad-devices/nomad-devices/tools/nomad/rig"
 )
 
-// matrix are the rows of the fault matrix that need an agent to be true, in the
-// order in which they share one.
-var matrix = []struct {
-	row  string
-	test func(*node, *testing.T)
-}{
-	{"one device lost", (*node).testFault},
-	{"all devices lost", (*node).testBlockedUntilRecovery},
-	{"the plugin is killed", (*node).testPluginKilled},
-	{"the agent is killed", (*node).testAgentRestarted},
-	{"the driver is upgraded", (*node).testDriverUpgraded},
-}
+// The rows of the fault matrix that need an agent to be true.
+const (
+	rowLost     = "one device lost"
+	rowAllLost  = "all devices lost"
+	rowKilled   = "the plugin is killed"
+	rowAgent    = "the agent is killed"
+	rowUpgraded = "the driver is upgraded"
+	rowNoDriver = "no driver at boot" // TestDriverComesLater, on a node of its own
+)
 
-// elsewhere are rows that need a node of their own.
-var elsewhere = map[string]func(*testing.T){"no driver at boot": TestDriverComesLater}
-
+// testMatrix runs the rows that can share a node.
 func (n *node) testMatrix(t *testing.T) {
-	for _, m := range matrix {
-		t.Run(m.row, func(t *testing.T) { m.test(n, t) })
-	}
+	t.Helper()
+	t.Run(rowLost, n.testFault)
+	t.Run(rowAllLost, n.testBlockedUntilRecovery)
+	t.Run(rowKilled, n.testPluginKilled)
+	t.Run(rowAgent, n.testAgentRestarted)
+	t.Run(rowUpgraded, n.testDriverUpgraded)
 }
 
-// TestMatrixIsComplete holds the tests under an agent to the rows that are said
-// to have one.
-func TestMatrixIsComplete(t *testing.T) {
+// TestMatrix holds the rows under an agent to those that are said to be.
+func TestMatrix(t *testing.T) {
 	t.Parallel()
-	var said, tested []string
+	var said []string
 	for _, row := range faults.Matrix {
 		if row.Agent {
 			said = append(said, row.Name)
 		}
 	}
-	for _, m := range matrix {
-		tested = append(tested, m.row)
-	}
-	for row := range elsewhere {
-		tested = append(tested, row)
-	}
 	slices.Sort(said)
+	tested := []string{rowLost, rowAllLost, rowKilled, rowAgent, rowUpgraded, rowNoDriver}
 	slices.Sort(tested)
-	if !slices.Equal(said, tested) {
-		t.Errorf("the matrix says %q, and under an agent are tested %q", said, tested)
+	if diff := cmp.Diff(said, tested); diff != "" {
+		t.Errorf("rows under an agent (-said +tested):\n%s", diff)
 	}
 }
 

@@ -39,10 +39,7 @@ func TestNode(t *testing.T) {
 	t.Run("occupied", n.testOccupied)
 	t.Run("MIG", n.testMIG)
 	t.Run("MIG layout", n.testMIGLayout)
-	t.Run("fault and recovery", n.testFault)
-	t.Run("blocked until recovery", n.testBlockedUntilRecovery)
-	t.Run("plugin killed", n.testPluginKilled)
-	t.Run("agent restarted", n.testAgentRestarted)
+	n.testMatrix(t)
 }
 
 func (n *node) testFingerprint(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 	"time"
@@ -140,9 +141,7 @@ func (s *stand) statistics(interval time.Duration, what string, enough func(meas
 		}
 		last = measured{}
 		for _, g := range groups {
-			for id, d := range g.InstanceStats {
-				last[id] = d
-			}
+			maps.Copy(last, g.InstanceStats)
 		}
 		if enough(last) {
 			return last

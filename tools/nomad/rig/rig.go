@@ -59,7 +59,7 @@ func BuildRequirements() error {
 	case err != nil:
 		return errors.New("the go command on PATH, to build the programs")
 	case runtime.GOOS != "linux":
-		return errors.New("Linux: the simulated driver is a library for it")
+		return errors.New("the Linux kernel: the simulated driver is a library for it")
 	}
 	if compiler := compiler(); compiler != "" {
 		return fmt.Errorf("a C compiler: the NVIDIA plugin is built with cgo, and there is no %s", compiler)
