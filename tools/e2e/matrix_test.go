@@ -14,7 +14,8 @@ import (
 	"github.com/nomad-devices/nomad-devices/tools/nomad/rig"
 )
 
-// The rows of the fault matrix that need an agent to be true.
+// The rows of the fault matrix that need an agent to be true. Where nothing else
+// is said TestNode runs them.
 const (
 	rowLost     = "one device lost"
 	rowAllLost  = "all devices lost"
@@ -23,16 +24,6 @@ const (
 	rowUpgraded = "the driver is upgraded"
 	rowNoDriver = "no driver at boot" // TestDriverComesLater, on a node of its own
 )
-
-// testMatrix runs the rows that can share a node.
-func (n *node) testMatrix(t *testing.T) {
-	t.Helper()
-	t.Run(rowLost, n.testFault)
-	t.Run(rowAllLost, n.testBlockedUntilRecovery)
-	t.Run(rowKilled, n.testPluginKilled)
-	t.Run(rowAgent, n.testAgentRestarted)
-	t.Run(rowUpgraded, n.testDriverUpgraded)
-}
 
 // TestMatrix holds the rows under an agent to those that are said to be.
 func TestMatrix(t *testing.T) {

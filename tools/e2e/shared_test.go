@@ -39,7 +39,11 @@ func TestNode(t *testing.T) {
 	t.Run("occupied", n.testOccupied)
 	t.Run("MIG", n.testMIG)
 	t.Run("MIG layout", n.testMIGLayout)
-	n.testMatrix(t)
+	t.Run(rowLost, n.testFault)
+	t.Run(rowAllLost, n.testBlockedUntilRecovery)
+	t.Run(rowKilled, n.testPluginKilled)
+	t.Run(rowAgent, n.testAgentRestarted)
+	t.Run(rowUpgraded, n.testDriverUpgraded)
 }
 
 func (n *node) testFingerprint(t *testing.T) {
