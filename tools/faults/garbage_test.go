@@ -17,7 +17,7 @@ var rubbish = []string{
 	`\xe2\x80\xae`, strings.Repeat("x", 90),
 }
 
-// garbage has one GPU for each value that a GPU can have. All of them are
+// garbage spreads the values that a GPU can have over GPUs. All of them are
 // rubbish of one kind, and then of the next.
 func garbage(t *trial) {
 	for profile, first := range map[string]int{"8xh100": 8, "4xa100-mig": 4} {
@@ -26,10 +26,11 @@ func garbage(t *trial) {
 			if profile == "4xa100-mig" {
 				keys = slices.DeleteFunc(keys, func(key string) bool { return !strings.HasPrefix(key, "mig.") })
 			}
-			set := clones(first, first+len(keys)+1) // the last one is left alone
+			victims := spread(keys)
+			set := clones(first, first+len(victims)+1) // the last one is left alone
 			if profile == "4xa100-mig" {
-				set[fmt.Sprintf("gpu.%d.mig.mode", first+len(keys))] = "0"
-				for i := range keys {
+				set[fmt.Sprintf("gpu.%d.mig.mode", first+len(victims))] = "0"
+				for i := range victims {
 					set[fmt.Sprintf("gpu.%d.mig.mode", first+i)] = "1"
 					set[fmt.Sprintf("gpu.%d.mig.0.profile", first+i)] = "3g.40gb"
 					set[fmt.Sprintf("gpu.%d.mig.0.gi", first+i)] = "1"
@@ -41,13 +42,15 @@ func garbage(t *trial) {
 				d := now.device(s.uuid(well))
 				return d != nil && d.Healthy
 			}
-			before := s.until("the devices", func(s *stand, now state) bool { return healthy(s, now) && now.healthy() > len(keys) })
+			before := s.until("the devices", func(s *stand, now state) bool { return healthy(s, now) && now.healthy() > len(victims) })
 			stop := s.watchStatistics(well, 0)
 			for _, value := range rubbish {
 				t.do(s.machine.Edit(func(f *scenario.File) error {
-					for i, key := range keys {
-						if err := f.Set(fmt.Sprintf("gpu.%d.%s", first+i, key), value); err != nil {
-							return err
+					for i, keys := range victims {
+						for _, key := range keys {
+							if err := f.Set(fmt.Sprintf("gpu.%d.%s", first+i, key), value); err != nil {
+								return err
+							}
 						}
 					}
 					return f.Set("cuda.version", value)
@@ -60,12 +63,14 @@ func garbage(t *trial) {
 			stop()
 			// The values as they were; a GPU whose identity was rubbish is back.
 			t.do(s.machine.Edit(func(f *scenario.File) error {
-				for i, key := range keys {
-					full := fmt.Sprintf("gpu.%d.%s", first+i, key)
-					f.Unset(full)
-					if value, ok := set[full]; ok {
-						if err := f.Set(full, value); err != nil {
-							return err
+				for i, keys := range victims {
+					for _, key := range keys {
+						full := fmt.Sprintf("gpu.%d.%s", first+i, key)
+						f.Unset(full)
+						if value, ok := set[full]; ok {
+							if err := f.Set(full, value); err != nil {
+								return err
+							}
 						}
 					}
 				}
@@ -93,6 +98,20 @@ func garbage(t *trial) {
 			}
 		})
 	}
+}
+
+// spread gives each key that says who or what a GPU is a GPU of its own, where
+// it hides nothing else, and the others one for each few.
+func spread(keys []string) [][]string {
+	var alone [][]string
+	rest := slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		identity := slices.Contains([]string{"uuid", "name", "minor_number", "pci.bus_id"}, key) || strings.HasPrefix(key, "mig.")
+		if identity {
+			alone = append(alone, []string{key})
+		}
+		return identity
+	})
+	return append(alone, slices.Collect(slices.Chunk(rest, 5))...)
 }
 
 // keysOf returns the keys that a GPU of a profile has.

@@ -2,7 +2,10 @@ package soak
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/nomad-devices/nomad-devices/tools/simulate/nvidia"
@@ -55,10 +58,11 @@ func (t *trouble) mendAll() error {
 // there are always some.
 func (t *trouble) one(ctx context.Context) error {
 	if len(t.mend) > 3 || len(t.mend) > 0 && t.dice.IntN(2) == 0 {
-		for what, mend := range t.mend { // in the map's order: any
-			delete(t.mend, what)
-			return mend()
-		}
+		made := slices.Sorted(maps.Keys(t.mend))
+		what := made[t.dice.IntN(len(made))]
+		mend := t.mend[what]
+		delete(t.mend, what)
+		return mend()
 	}
 	m, gpu := t.run.machine, t.dice.IntN(6)
 	switch n := t.dice.IntN(100); {
@@ -69,7 +73,7 @@ func (t *trouble) one(ctx context.Context) error {
 		codes := []int{1, 2, 3, 4, 6, 9, 10, 13, 15, 16, 20, 21, 999}
 		functions := []string{"nvmlDeviceGetUUID", "nvmlDeviceGetFieldValues", "nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetPowerUsage", "nvmlDeviceGetHandleByPciBusId_v2", nvidia.EveryFunction}
 		function := functions[t.dice.IntN(len(functions))]
-		t.mend["fail "+function] = func() error { return m.Fail(gpu, function, 0) }
+		t.mend[fmt.Sprintf("fail %d %s", gpu, function)] = func() error { return m.Fail(gpu, function, 0) }
 		return m.Fail(gpu, function, codes[t.dice.IntN(len(codes))])
 	case n < 70:
 		t.mend["listing"] = func() error { return m.Fail(nvidia.AllGPUs, "nvmlDeviceGetCount_v2", 0) }
@@ -90,7 +94,7 @@ func (t *trouble) one(ctx context.Context) error {
 }
 
 func (t *trouble) breaks(gpu int, fault string) error {
-	t.mend["fault "+string(rune('0'+gpu))] = func() error { return t.run.machine.Repair(gpu) }
+	t.mend[fmt.Sprintf("fault %d", gpu)] = func() error { return t.run.machine.Repair(gpu) }
 	return t.run.machine.Break(gpu, fault)
 }
 
