@@ -185,6 +185,10 @@ client {
 	}
 	fmt.Fprintf(&b, `}
 
+limits {
+  http_max_conns_per_client = 0
+}
+
 telemetry {
   collection_interval = %q
 }
@@ -196,7 +200,7 @@ plugin "raw_exec" {
 }
 `, interval)
 	if c.Docker != "" {
-		fmt.Fprintf(&b, "\nplugin \"docker\" {\n  config {\n    endpoint = %q\n    allow_runtimes = [\"runc\", \"nvidia\"]\n  }\n}\n", c.Docker)
+		fmt.Fprintf(&b, "\nplugin \"docker\" {\n  config {\n    endpoint = %q\n    allow_runtimes = [\"runc\", \"nvidia\"]\n    gc {\n      image = false\n    }\n  }\n}\n", c.Docker)
 	}
 	for _, plugin := range c.Plugins {
 		fmt.Fprintf(&b, "\nplugin %q {\n  config {\n%s\n  }\n}\n", plugin.name(), indent(plugin.Config, "    "))
