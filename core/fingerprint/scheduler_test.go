@@ -385,3 +385,23 @@ func BenchmarkScan(b *testing.B) {
 		})
 	}
 }
+
+// A device that came back again and again is not dropped and listed anew each
+// time: it stays listed for longer than one that left once.
+func TestADeviceThatComesAndGoesIsMissedForLonger(t *testing.T) {
+	bubble(t, threeCards, func(h *coretest.Hardware, s *fingerprint.Scheduler) {
+		for range 3 {
+			h.Remove("card c")
+			h.Tell(core.Event{Look: true})
+			time.Sleep(2 * time.Second)
+			h.Put("card c", coretest.Device("c"))
+			h.Tell(core.Event{Look: true})
+			time.Sleep(2 * time.Second)
+		}
+		h.Remove("card c")
+		time.Sleep(3 * time.Minute)
+		wantStates(t, "away for minutes", s, map[string]string{"a": "ok", "b": "ok", "c": missingReason})
+		time.Sleep(10 * time.Minute)
+		wantStates(t, "away for longer", s, map[string]string{"a": "ok", "b": "ok"})
+	})
+}
