@@ -1,6 +1,6 @@
 # One Makefile for the whole workspace. "make help" lists what there is.
 
-MODULES  := core plugins/nvidia tools
+MODULES  := core plugins/nvidia plugins/amd plugins/fpga tools
 BIN      := $(CURDIR)/.bin
 VERSION  ?= 0.0.0-dev
 VERSION_PACKAGE := github.com/nomad-devices/nomad-devices/core/plugin
@@ -67,7 +67,7 @@ lint: tools ## check formatting, imports and the house's rules
 
 .PHONY: generate
 generate: ## rewrite golden files and the tables in the documents
-	go test $$(grep -rl 'flag.Bool("update"' --include='*_test.go' $(MODULES) | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
+	go test $$(grep -rlE 'flag.Bool\("update"|pagetest\.' --include='*_test.go' $(MODULES) | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 
 .PHONY: tools
 tools: $(BIN)/golangci-lint ## install the pinned linter into .bin

@@ -19,6 +19,25 @@ const (
 	KindUnknown
 )
 
+// String returns the type's name: "int", "float", "string", "bool", "version", or
+// "" for the kinds that hold no value.
+func (k Kind) String() string {
+	switch k {
+	case KindInt:
+		return "int"
+	case KindFloat:
+		return "float"
+	case KindString:
+		return "string"
+	case KindBool:
+		return "bool"
+	case KindVersion:
+		return "version"
+	default:
+		return ""
+	}
+}
+
 // Unit is a unit of an attribute, as Nomad's constraints understand it. Units of
 // one base are converted into each other when a job compares them.
 type Unit string

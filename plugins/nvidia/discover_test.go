@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nomad-devices/nomad-devices/core"
+	"github.com/nomad-devices/nomad-devices/core/describe/pagetest"
 	"github.com/nomad-devices/nomad-devices/plugins/nvidia/internal/nvml"
 	"github.com/nomad-devices/nomad-devices/plugins/nvidia/internal/nvml/nvmltest"
 )
@@ -35,7 +36,7 @@ func TestGoldenMachines(t *testing.T) {
 			b := newBench(t, nvmltest.New(gpus()...))
 			got := b.good().text(t)
 			golden := filepath.Join("testdata", "golden", name+".json")
-			if *update {
+			if pagetest.Update() {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
 				}

@@ -1,19 +1,18 @@
 package nvidia
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/nomad-devices/nomad-devices/core/config"
+	"github.com/nomad-devices/nomad-devices/core/describe"
 )
 
 // docTables are the tables of the plugin's page, docs/plugins/nvidia.md, by the
 // name between their marks. They are made from what the code works by, and a
 // test holds the page against them.
-var docTables = map[string]func() (string, error){
+var docTables = describe.Page{
 	"configuration": func() (string, error) { return config.Table(Config{}) },
 	"attributes":    func() (string, error) { return attributeTable(), nil },
 	"statistics":    func() (string, error) { return statisticsTable(), nil },
@@ -21,57 +20,18 @@ var docTables = map[string]func() (string, error){
 	"recovery":      func() (string, error) { return recoveryTable(), nil },
 }
 
-// fillTables returns a page with its tables made anew. A table that the page does
-// not have, and marks without an end, are errors.
-func fillTables(page string) (string, error) {
-	for _, name := range slices.Sorted(maps.Keys(docTables)) {
-		begin, end := "<!-- begin: "+name+" -->\n", "<!-- end: "+name+" -->"
-		before, rest, ok := strings.Cut(page, begin)
-		if !ok {
-			return "", fmt.Errorf("the page has no mark %q", strings.TrimSpace(begin))
-		}
-		_, after, ok := strings.Cut(rest, end)
-		if !ok {
-			return "", fmt.Errorf("the page has no mark %q", end)
-		}
-		table, err := docTables[name]()
-		if err != nil {
-			return "", err
-		}
-		page = before + begin + "\n" + table + "\n" + end + after
-	}
-	return page, nil
-}
-
-// table is a Markdown table.
-type table struct{ strings.Builder }
-
-func newTable(columns ...string) *table {
-	t := new(table)
-	t.row(columns...)
-	t.row(slices.Repeat([]string{"---"}, len(columns))...)
-	return t
-}
-
-func (t *table) row(cells ...string) {
-	for _, cell := range cells {
-		t.WriteString("| " + strings.ReplaceAll(cell, "|", `\|`) + " ")
-	}
-	t.WriteString("|\n")
-}
-
 func attributeTable() string {
-	t := newTable("Attribute", "Type", "Unit", "On", "Meaning")
+	t := describe.NewTable("Attribute", "Type", "Unit", "On", "Meaning")
 	for _, a := range attributeDocs {
-		t.row("`"+a.name+"`", a.kind, string(a.unit), a.on.String(), a.description)
+		t.Row("`"+a.name+"`", a.kind, string(a.unit), a.on.String(), a.description)
 	}
 	return t.String()
 }
 
 func statisticsTable() string {
-	t := newTable("Statistic", "Unit", "On", "Meaning")
+	t := describe.NewTable("Statistic", "Unit", "On", "Meaning")
 	for _, s := range stats {
-		t.row(s.name, s.unit, s.on.String(), s.description)
+		t.Row(s.name, s.unit, s.on.String(), s.description)
 	}
 	return t.String()
 }
@@ -83,7 +43,7 @@ func xidTable() string {
 	for code, entry := range xidCatalogue {
 		byBucket[entry.bucket] = append(byBucket[entry.bucket], code)
 	}
-	t := newTable("XID", "What NVIDIA says to do", "What the plugin does")
+	t := describe.NewTable("XID", "What NVIDIA says to do", "What the plugin does")
 	for _, b := range []xidBucket{xidReboot, xidReset, xidRestartVM, xidSuspect, xidMechanical, xidUpdate, xidEvaluate, xidApp, xidIgnore, xidUnlisted} {
 		codes := byBucket[b]
 		slices.Sort(codes)
@@ -91,7 +51,7 @@ func xidTable() string {
 		if b == xidUnlisted {
 			list += ", and all that are not in this table"
 		}
-		t.row(list, b.String(), b.effect())
+		t.Row(list, b.String(), b.effect())
 	}
 	return t.String()
 }
@@ -131,13 +91,13 @@ func ranges(numbers []uint64) string {
 }
 
 func recoveryTable() string {
-	t := newTable("Value", "Recovery action", "To do")
+	t := describe.NewTable("Value", "Recovery action", "To do")
 	for value, a := range recoveryActions {
 		remedy := a.remedy
 		if remedy == "" {
 			remedy = "nothing; XID faults are cleared"
 		}
-		t.row(strconv.Itoa(value), a.name, remedy)
+		t.Row(strconv.Itoa(value), a.name, remedy)
 	}
 	return t.String()
 }
