@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -22,8 +21,8 @@ const MaxDir = 64 << 10
 func (f *FS) ReadDir(path string) ([]string, error) { return f.readDir(path, MaxDir) }
 
 func (f *FS) readDir(path string, limit int) ([]string, error) {
-	return access(f, "readdir", path, true, func(root *os.Root, name string) ([]string, error) {
-		dir, err := root.OpenFile(name, openDirectory, 0)
+	return access(f, "readdir", path, true, func(root *hostRoot, name string) ([]string, error) {
+		dir, err := root.directory(name)
 		if err != nil {
 			return nil, err
 		}
@@ -42,8 +41,8 @@ func (f *FS) readDir(path string, limit int) ([]string, error) {
 
 // Readlink returns the target of a link as it is written.
 func (f *FS) Readlink(path string) (string, error) {
-	return access(f, "readlink", path, false, func(root *os.Root, name string) (string, error) {
-		target, err := root.Readlink(name)
+	return access(f, "readlink", path, false, func(root *hostRoot, name string) (string, error) {
+		target, err := root.readlink(name)
 		return filepath.ToSlash(target), err
 	})
 }
@@ -67,8 +66,8 @@ func (f *FS) LinkName(linkPath string) (string, error) {
 // Resolve returns the host path of what path leads to, with every link in it
 // followed. The result is a host path again: [FS.Full] puts the root in front.
 func (f *FS) Resolve(path string) (string, error) {
-	return access(f, "resolve", path, true, func(root *os.Root, name string) (string, error) {
-		name, err := resolve(root, name, true)
+	return access(f, "resolve", path, true, func(root *hostRoot, name string) (string, error) {
+		name, err := resolve(root.Root, name, true)
 		if err != nil {
 			return "", err
 		}
@@ -81,12 +80,12 @@ func (f *FS) Resolve(path string) (string, error) {
 
 // Stat describes what a path leads to.
 func (f *FS) Stat(path string) (fs.FileInfo, error) {
-	return access(f, "stat", path, true, (*os.Root).Stat)
+	return access(f, "stat", path, true, (*hostRoot).Stat)
 }
 
 // Lstat describes what a path names; a link is not followed.
 func (f *FS) Lstat(path string) (fs.FileInfo, error) {
-	return access(f, "lstat", path, false, (*os.Root).Lstat)
+	return access(f, "lstat", path, false, (*hostRoot).Lstat)
 }
 
 // Exists reports whether a path leads to something. An error means that this is

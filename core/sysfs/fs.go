@@ -15,9 +15,10 @@ import (
 type FS struct {
 	root string
 	hook func(op, path string) error
+	walk bool // for tests: see hostRoot
 
 	mu     sync.Mutex
-	handle *os.Root // nil until first used
+	handle *hostRoot // nil until first used
 	closed bool
 }
 
@@ -71,7 +72,7 @@ func (f *FS) Close() error {
 }
 
 // open returns the root, opening it if need be.
-func (f *FS) open() (*os.Root, error) {
+func (f *FS) open() (*hostRoot, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
@@ -80,7 +81,7 @@ func (f *FS) open() (*os.Root, error) {
 	if f.handle != nil {
 		return f.handle, nil
 	}
-	handle, err := os.OpenRoot(f.root)
+	handle, err := openHostRoot(f.root, f.walk)
 	if err != nil {
 		return nil, rootError(f.root, err)
 	}
@@ -91,7 +92,7 @@ func (f *FS) open() (*os.Root, error) {
 // forget drops handle if the directory at the root's path is another one by now
 // (a tree that was unpacked anew, a mount that came later), and reports whether
 // it did. The dropped handle may be in use: its finalizer closes it.
-func (f *FS) forget(handle *os.Root) bool {
+func (f *FS) forget(handle *hostRoot) bool {
 	was, err := handle.Stat(".")
 	if err != nil {
 		return false
@@ -110,7 +111,7 @@ func (f *FS) forget(handle *os.Root) bool {
 
 // access runs one operation on a host path. act gets the path relative to the
 // root. follow says whether the operation follows a link at the path's end.
-func access[T any](f *FS, op, hostPath string, follow bool, act func(root *os.Root, name string) (T, error)) (T, error) {
+func access[T any](f *FS, op, hostPath string, follow bool, act func(root *hostRoot, name string) (T, error)) (T, error) {
 	result, err := attempt(f, op, hostPath, follow, act)
 	if err != nil {
 		var none T
@@ -119,7 +120,7 @@ func access[T any](f *FS, op, hostPath string, follow bool, act func(root *os.Ro
 	return result, nil
 }
 
-func attempt[T any](f *FS, op, hostPath string, follow bool, act func(root *os.Root, name string) (T, error)) (T, error) {
+func attempt[T any](f *FS, op, hostPath string, follow bool, act func(root *hostRoot, name string) (T, error)) (T, error) {
 	var none T
 	name, err := relative(hostPath)
 	if err != nil {
@@ -145,7 +146,7 @@ func attempt[T any](f *FS, op, hostPath string, follow bool, act func(root *os.R
 		return result, err
 	}
 	// os.Root follows no absolute link. The host would, from its own root.
-	if name, err = resolve(root, name, follow); err != nil {
+	if name, err = resolve(root.Root, name, follow); err != nil {
 		return none, err
 	}
 	return act(root, name)

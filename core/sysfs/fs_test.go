@@ -42,9 +42,20 @@ const machine = `
 
 const card = "/sys/devices/pci0000:00/0000:3b:00.0"
 
+// bothWays runs a test with paths looked up at once, where the kernel can, and
+// step by step.
+func bothWays(t *testing.T, test func(t *testing.T, way ...sysfs.Option)) {
+	t.Run("at once", func(t *testing.T) { test(t) })
+	t.Run("step by step", func(t *testing.T) { test(t, sysfs.Walking()) })
+}
+
 func TestRead(t *testing.T) {
 	t.Parallel()
-	host := sysfs.New(sysfstest.UnpackText(t, machine))
+	bothWays(t, testRead)
+}
+
+func testRead(t *testing.T, way ...sysfs.Option) {
+	host := sysfs.New(sysfstest.UnpackText(t, machine), way...)
 	tests := []struct {
 		path string
 		want string
@@ -113,7 +124,11 @@ func check(t *testing.T, err, want error, absent bool) {
 
 func TestReadLimit(t *testing.T) {
 	t.Parallel()
-	host := sysfs.New(sysfstest.UnpackText(t, machine))
+	bothWays(t, testReadLimit)
+}
+
+func testReadLimit(t *testing.T, way ...sysfs.Option) {
+	host := sysfs.New(sysfstest.UnpackText(t, machine), way...)
 	data, err := host.Read(card + "/full")
 	if err != nil || len(data) != sysfs.MaxFile {
 		t.Errorf("a file as large as the limit: %d bytes, error %v", len(data), err)
@@ -157,7 +172,11 @@ func TestReadValues(t *testing.T) {
 
 func TestReadDir(t *testing.T) {
 	t.Parallel()
-	host := sysfs.New(sysfstest.UnpackText(t, machine))
+	bothWays(t, testReadDir)
+}
+
+func testReadDir(t *testing.T, way ...sysfs.Option) {
+	host := sysfs.New(sysfstest.UnpackText(t, machine), way...)
 	for path, want := range map[string][]string{
 		"/":          {"dev", "empty", "sys"},
 		"/dev":       {"card", "card10", "card2", "chain", "moved", "null-link", "nvidia0"},
@@ -181,7 +200,11 @@ func TestReadDir(t *testing.T) {
 
 func TestLinks(t *testing.T) {
 	t.Parallel()
-	host := sysfs.New(sysfstest.UnpackText(t, machine))
+	bothWays(t, testLinks)
+}
+
+func testLinks(t *testing.T, way ...sysfs.Option) {
+	host := sysfs.New(sysfstest.UnpackText(t, machine), way...)
 	if got, err := host.Readlink(card + "/driver"); got != "../../../bus/pci/drivers/nvidia" || err != nil {
 		t.Errorf("Readlink = %q, %v", got, err)
 	}
@@ -227,7 +250,11 @@ func TestLinks(t *testing.T) {
 
 func TestStat(t *testing.T) {
 	t.Parallel()
-	host := sysfs.New(sysfstest.UnpackText(t, machine))
+	bothWays(t, testStat)
+}
+
+func testStat(t *testing.T, way ...sysfs.Option) {
+	host := sysfs.New(sysfstest.UnpackText(t, machine), way...)
 	if info, err := host.Stat("/dev/card"); err != nil || !info.Mode().IsRegular() {
 		t.Errorf("Stat of an absolute link: %v, %v; want what it leads to", info, err)
 	}

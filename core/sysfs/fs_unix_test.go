@@ -18,13 +18,17 @@ import (
 // a card. Neither is opened.
 func TestSpecialFilesAreNotOpened(t *testing.T) {
 	t.Parallel()
+	bothWays(t, testSpecialFilesAreNotOpened)
+}
+
+func testSpecialFilesAreNotOpened(t *testing.T, way ...sysfs.Option) {
 	root := t.TempDir()
 	if err := syscall.Mkfifo(filepath.Join(root, "fifo"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for host, path := range map[*sysfs.FS]string{
-		sysfs.New(root): "/fifo",
-		sysfs.New("/"):  "/dev/zero",
+		sysfs.New(root, way...): "/fifo",
+		sysfs.New("/", way...):  "/dev/zero",
 	} {
 		if _, err := host.Read(path); !errors.Is(err, sysfs.ErrNotRegular) {
 			t.Errorf("Read(%s): error %v, want ErrNotRegular", path, err)

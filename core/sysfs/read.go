@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"syscall"
 )
 
@@ -22,39 +21,20 @@ func (f *FS) Read(path string) ([]byte, error) { return f.ReadLimit(path, MaxFil
 // wraps [ErrNotRegular] (and EISDIR for a directory): opening a device node or a
 // FIFO has effects.
 func (f *FS) ReadLimit(path string, limit int) ([]byte, error) {
-	return access(f, "read", path, true, func(root *os.Root, name string) ([]byte, error) {
-		info, err := root.Stat(name)
-		if err != nil {
-			return nil, err
-		}
-		if err := regular(info); err != nil {
-			return nil, err
-		}
-		file, err := root.OpenFile(name, openFile, 0)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		// It may have been replaced since; O_NONBLOCK kept a FIFO from holding us.
-		if info, err = file.Stat(); err != nil {
-			return nil, err
-		}
-		if err := regular(info); err != nil {
-			return nil, err
-		}
-		return drain(func(p []byte) (int, error) { return rawRead(file, p) }, limit)
+	return access(f, "read", path, true, func(root *hostRoot, name string) ([]byte, error) {
+		return root.read(name, limit)
 	})
 }
 
-// regular returns an error unless info is that of a regular file.
-func regular(info fs.FileInfo) error {
+// regular returns an error unless mode is that of a regular file.
+func regular(mode fs.FileMode) error {
 	switch {
-	case info.Mode().IsRegular():
+	case mode.IsRegular():
 		return nil
-	case info.IsDir():
+	case mode.IsDir():
 		return fmt.Errorf("%w: %w", ErrNotRegular, syscall.EISDIR)
 	default:
-		return fmt.Errorf("%w but of mode %v", ErrNotRegular, info.Mode())
+		return fmt.Errorf("%w but of mode %v", ErrNotRegular, mode)
 	}
 }
 

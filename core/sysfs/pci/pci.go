@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/nomad-devices/nomad-devices/core"
@@ -151,7 +152,15 @@ func readLink(fs *sysfs.FS, prefix string) Link {
 //
 // A function that cannot be read is in the error, with its path, and the others
 // are returned beside it.
-func List(fs *sysfs.FS, filter func(ID) bool) ([]Function, error) {
+func List(fs *sysfs.FS, filter func(ID) bool) ([]Function, error) { return list(fs, nil, filter) }
+
+// ListVendors is [List] for the functions of some vendors. Of all others it reads
+// one file, the vendor.
+func ListVendors(fs *sysfs.FS, vendors ...uint16) ([]Function, error) { return list(fs, vendors, nil) }
+
+// list lists the functions of the vendors, if any are given, that filter
+// accepts, if there is one.
+func list(fs *sysfs.FS, vendors []uint16, filter func(ID) bool) ([]Function, error) {
 	names, err := fs.ReadDir(Devices)
 	if err != nil {
 		if sysfs.IsAbsent(err) {
@@ -165,6 +174,12 @@ func List(fs *sysfs.FS, filter func(ID) bool) ([]Function, error) {
 		address, err := ParseAddress(name)
 		if err != nil {
 			continue // not a function: the kernel puts nothing else here
+		}
+		if len(vendors) > 0 {
+			vendor, err := fs.ReadHex(Path(address) + "/vendor")
+			if err == nil && vendor <= math.MaxUint16 && !slices.Contains(vendors, uint16(vendor)) {
+				continue
+			} // what ReadID would not take is left to it to tell of
 		}
 		id, err := ReadID(fs, address)
 		if sysfs.IsAbsent(err) {

@@ -118,6 +118,23 @@ func TestList(t *testing.T) {
 	}
 }
 
+func TestListVendors(t *testing.T) {
+	t.Parallel()
+	var faults sysfstest.Faults
+	host := unpack(t, faults.Option())
+	functions, err := pci.ListVendors(host, 0x10de)
+	if diff := cmp.Diff([]core.PCIAddress{"0000:3b:00.0"}, addresses(functions)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if faults.Count(pci.Path("0000:5e:00.0")+"/class") != 0 || faults.Count(pci.Path("0000:3b:00.0")+"/class") != 1 {
+		t.Error("more than the vendor was read of another's function, or too little of its own")
+	}
+	// A function that does not tell its vendor may be one of them.
+	if err == nil || !strings.Contains(err.Error(), "0000:d8:00.0") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestListWithoutBus(t *testing.T) {
 	t.Parallel()
 	functions, err := pci.List(sysfs.New(t.TempDir()), nil)
