@@ -1,0 +1,138 @@
+package family
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/nomad-devices/nomad-devices/core"
+	"github.com/nomad-devices/nomad-devices/core/sysfs"
+)
+
+// hwmonClass has a link for each sensor chip (Documentation/hwmon/sysfs-interface.rst).
+const hwmonClass = "/sys/class/hwmon"
+
+// hwmonDepth bounds the search below a device on a host without the class.
+const hwmonDepth = 10
+
+// Hwmon is a sensor chip of a device.
+type Hwmon struct {
+	// Dir is its resolved directory.
+	Dir string
+	// Name is what the driver calls the chip; empty if that cannot be read.
+	Name string
+}
+
+// Hwmons returns the sensor chips below a resolved sysfs directory, sorted by
+// directory.
+func (s *Scan) Hwmons(dir string) []Hwmon {
+	entries, err := s.Entries(hwmonClass)
+	var dirs []string
+	for _, e := range entries {
+		if below(e.Path, dir) {
+			dirs = append(dirs, e.Path)
+		}
+	}
+	if err != nil || len(entries) == 0 {
+		dirs = findHwmons(s.Host, dir, hwmonDepth)
+	}
+	slices.Sort(dirs)
+	chips := make([]Hwmon, len(dirs))
+	for i, d := range dirs {
+		chips[i] = Hwmon{Dir: d, Name: ReadText(s.Host, d+"/name").Value}
+	}
+	return chips
+}
+
+var hwmonName = regexp.MustCompile(`^hwmon\d+$`)
+
+// findHwmons walks down from a directory. Links are not followed: a device links
+// to itself.
+func findHwmons(host *sysfs.FS, dir string, depth int) []string {
+	if depth == 0 {
+		return nil
+	}
+	names, err := host.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, name := range names {
+		info, err := host.Lstat(dir + "/" + name)
+		switch {
+		case err != nil || !info.IsDir():
+		case hwmonName.MatchString(name):
+			found = append(found, dir+"/"+name)
+		default:
+			found = append(found, findHwmons(host, dir+"/"+name, depth-1)...)
+		}
+	}
+	return found
+}
+
+// Channel is one sensor of a chip.
+type Channel struct {
+	// Kind is the kind of sensor: "temp", "power", "in", "curr", "fan".
+	Kind string
+	// Number counts the sensors of a kind.
+	Number int
+	// Label is what the sensor measures; empty if the driver does not say.
+	Label string
+	// Path is that of its files without what they end in: ".../temp4".
+	Path string
+}
+
+var channelFile = regexp.MustCompile(`^(temp|power|in|curr|fan)(\d+)_input$`)
+
+// Channels returns the sensors of a chip that have an input, sorted by kind and
+// number. It reads the labels and no input.
+func Channels(host *sysfs.FS, chip Hwmon) []Channel {
+	names, err := host.ReadDir(chip.Dir)
+	if err != nil {
+		return nil
+	}
+	var channels []Channel
+	for _, name := range names {
+		m := channelFile.FindStringSubmatch(name)
+		if m == nil {
+			continue
+		}
+		number, err := strconv.Atoi(m[2])
+		if err != nil {
+			continue
+		}
+		at := chip.Dir + "/" + m[1] + m[2]
+		c := Channel{Kind: m[1], Number: number, Path: at}
+		if _, ok := slices.BinarySearch(names, m[1]+m[2]+"_label"); ok {
+			c.Label = ReadText(host, at+"_label").Value
+		}
+		channels = append(channels, c)
+	}
+	slices.SortStableFunc(channels, func(a, b Channel) int {
+		if a.Kind != b.Kind {
+			return 0 // the directory has them by name
+		}
+		return a.Number - b.Number
+	})
+	return channels
+}
+
+// Input reads a sensor in the kernel's units: m°C, µW, mV, mA, rpm.
+func (c Channel) Input(host *sysfs.FS) Fact[int64] { return ReadInt(host, c.Path+"_input") }
+
+// Celsius returns a temperature in °C. Drivers show temperatures that cannot be,
+// such as a negative one without its sign; they are unknown.
+func Celsius(degrees float64) core.Value {
+	if !(degrees >= -40 && degrees <= 150) {
+		return core.Unknown()
+	}
+	return core.Float(degrees, core.NoUnit)
+}
+
+// Watts returns a power in W. No board draws as much as a kilowatt.
+func Watts(watts float64) core.Value {
+	if !(watts >= 0 && watts < 1000) {
+		return core.Unknown()
+	}
+	return core.Float(watts, core.NoUnit)
+}
