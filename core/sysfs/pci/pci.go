@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/nomad-devices/nomad-devices/core"
@@ -77,30 +76,57 @@ func Read(fs *sysfs.FS, address core.PCIAddress) (Function, error) {
 
 // ReadID returns the ID of one function, under the rules of [Read].
 func ReadID(fs *sysfs.FS, address core.PCIAddress) (ID, error) {
-	dir := Path(address)
+	vendor, err := ReadVendor(fs, address)
+	if err != nil {
+		return ID{}, err
+	}
+	return ReadIDOf(fs, address, vendor)
+}
+
+// ReadVendor returns the vendor of one function: one file, where the whole ID
+// takes six.
+func ReadVendor(fs *sysfs.FS, address core.PCIAddress) (uint16, error) {
+	vendor, err := readHex(fs, address, "vendor", 16)
+	return uint16(vendor), err
+}
+
+// ReadIDOf is [ReadID] for a function whose vendor is known already, from
+// [ReadVendor].
+func ReadIDOf(fs *sysfs.FS, address core.PCIAddress, vendor uint16) (ID, error) {
+	device, err := readHex(fs, address, "device", 16)
+	if err != nil {
+		return ID{}, err
+	}
 	var errs []error
-	read := func(name string, bits int, required bool) uint32 {
-		value, err := fs.ReadHex(dir + "/" + name)
-		if err == nil && value>>bits != 0 {
-			err = fmt.Errorf("read %s/%s: %w: %#x has more than %d bits", dir, name, sysfs.ErrMalformed, value, bits)
+	optional := func(name string, bits int) uint32 {
+		value, err := readHex(fs, address, name, bits)
+		if err != nil && !sysfs.IsAbsent(err) {
+			errs = append(errs, err)
 		}
-		if err != nil {
-			if required || !sysfs.IsAbsent(err) {
-				errs = append(errs, err)
-			}
-			return 0
-		}
-		return uint32(value)
+		return value
 	}
-	id := ID{Vendor: uint16(read("vendor", 16, true)), Device: uint16(read("device", 16, true))}
-	if len(errs) > 0 {
-		return ID{}, errors.Join(errs...)
+	id := ID{
+		Vendor:          vendor,
+		Device:          uint16(device),
+		Class:           optional("class", 24),
+		SubsystemVendor: uint16(optional("subsystem_vendor", 16)),
+		SubsystemDevice: uint16(optional("subsystem_device", 16)),
+		Revision:        uint8(optional("revision", 8)),
 	}
-	id.Class = read("class", 24, false)
-	id.SubsystemVendor = uint16(read("subsystem_vendor", 16, false))
-	id.SubsystemDevice = uint16(read("subsystem_device", 16, false))
-	id.Revision = uint8(read("revision", 8, false))
 	return id, errors.Join(errs...)
+}
+
+// readHex reads a number of at most the given bits, or 0 and an error.
+func readHex(fs *sysfs.FS, address core.PCIAddress, name string, bits int) (uint32, error) {
+	path := Path(address) + "/" + name
+	value, err := fs.ReadHex(path)
+	if err == nil && value>>bits != 0 {
+		err = fmt.Errorf("read %s: %w: %#x has more than %d bits", path, sysfs.ErrMalformed, value, bits)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return uint32(value), nil
 }
 
 // complete reads what is not in the ID.
@@ -175,13 +201,14 @@ func list(fs *sysfs.FS, vendors []uint16, filter func(ID) bool) ([]Function, err
 		if err != nil {
 			continue // not a function: the kernel puts nothing else here
 		}
-		if len(vendors) > 0 {
-			vendor, err := fs.ReadHex(Path(address) + "/vendor")
-			if err == nil && vendor <= math.MaxUint16 && !slices.Contains(vendors, uint16(vendor)) {
-				continue
-			} // what ReadID would not take is left to it to tell of
+		vendor, err := ReadVendor(fs, address)
+		if err == nil && len(vendors) > 0 && !slices.Contains(vendors, vendor) {
+			continue
 		}
-		id, err := ReadID(fs, address)
+		var id ID
+		if err == nil {
+			id, err = ReadIDOf(fs, address, vendor)
+		}
 		if sysfs.IsAbsent(err) {
 			continue // it went away while we looked
 		}

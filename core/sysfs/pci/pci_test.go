@@ -129,6 +129,9 @@ func TestListVendors(t *testing.T) {
 	if faults.Count(pci.Path("0000:5e:00.0")+"/class") != 0 || faults.Count(pci.Path("0000:3b:00.0")+"/class") != 1 {
 		t.Error("more than the vendor was read of another's function, or too little of its own")
 	}
+	if n := faults.Count(pci.Path("0000:3b:00.0") + "/vendor"); n != 1 {
+		t.Errorf("the vendor was read %d times", n)
+	}
 	// A function that does not tell its vendor may be one of them.
 	if err == nil || !strings.Contains(err.Error(), "0000:d8:00.0") {
 		t.Errorf("error %v", err)

@@ -36,3 +36,29 @@ func TestPCIAttributes(t *testing.T) {
 		t.Errorf("link %v", link)
 	}
 }
+
+// A scan of a host reads each file once, whoever asks, and of a function that is
+// no FPGA the vendor alone.
+func TestScanReadsOnce(t *testing.T) {
+	t.Parallel()
+	const dir = "/sys/bus/pci/devices/0000:b1:00.0"
+	var faults sysfstest.Faults
+	host := sysfs.New(sysfstest.UnpackText(t, dir+"/vendor\t0x8086\n"+dir+"/device\t0xbcce\n"), faults.Option())
+	scan := family.NewScan(host, family.NewMemory())
+	for range 2 {
+		if vendor, err := scan.Vendor("0000:b1:00.0"); vendor != 0x8086 || err != nil {
+			t.Errorf("vendor %#x, %v", vendor, err)
+		}
+	}
+	if n := faults.Count(dir + "/device"); n != 0 {
+		t.Errorf("the device was read %d times for the vendor", n)
+	}
+	for range 2 {
+		if id, err := scan.PCI("0000:b1:00.0"); id.String() != "8086:bcce" || err != nil {
+			t.Errorf("ID %v, %v", id, err)
+		}
+	}
+	if v, d := faults.Count(dir+"/vendor"), faults.Count(dir+"/device"); v != 1 || d != 1 {
+		t.Errorf("vendor and device were read %d and %d times", v, d)
+	}
+}

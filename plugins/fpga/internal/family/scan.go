@@ -26,6 +26,7 @@ type Scan struct {
 	mu      sync.Mutex
 	claims  map[string]string // by claim, the family
 	entries map[string]memo[[]Entry]
+	vendors map[core.PCIAddress]memo[uint16]
 	ids     map[core.PCIAddress]memo[pci.ID]
 }
 
@@ -40,6 +41,7 @@ func NewScan(host *sysfs.FS, memory *Memory) *Scan {
 		Host: host, Memory: memory,
 		claims:  map[string]string{},
 		entries: map[string]memo[[]Entry]{},
+		vendors: map[core.PCIAddress]memo[uint16]{},
 		ids:     map[core.PCIAddress]memo[pci.ID]{},
 	}
 }
@@ -111,16 +113,33 @@ func (s *Scan) PCIEntries(dir string) ([]Entry, error) {
 	return functions, err
 }
 
+// Vendor returns the vendor of a function. Of the many functions of a host that
+// are no FPGA it is all that needs to be read.
+func (s *Scan) Vendor(address core.PCIAddress) (uint16, error) {
+	return remember(s, s.vendors, address, func() (uint16, error) { return pci.ReadVendor(s.Host, address) })
+}
+
 // PCI returns the numbers of a function, which the kernel read when it found the
 // function and which say nothing about its state.
 func (s *Scan) PCI(address core.PCIAddress) (pci.ID, error) {
+	return remember(s, s.ids, address, func() (pci.ID, error) {
+		vendor, err := s.Vendor(address)
+		if err != nil {
+			return pci.ID{}, err
+		}
+		return pci.ReadIDOf(s.Host, address, vendor)
+	})
+}
+
+// remember returns what read returned the first time.
+func remember[T any](s *Scan, in map[core.PCIAddress]memo[T], address core.PCIAddress, read func() (T, error)) (T, error) {
 	s.mu.Lock()
-	m, ok := s.ids[address]
+	m, ok := in[address]
 	s.mu.Unlock()
 	if !ok {
-		m.value, m.err = pci.ReadID(s.Host, address)
+		m.value, m.err = read()
 		s.mu.Lock()
-		s.ids[address] = m
+		in[address] = m
 		s.mu.Unlock()
 	}
 	return m.value, m.err
