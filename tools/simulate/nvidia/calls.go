@@ -20,7 +20,7 @@ const (
 // together, since the start of the machine or ResetCalls. Functions that were
 // never called are not in it. Programs may run meanwhile.
 func (m *Machine) Calls() (map[string]uint64, error) {
-	data, err := os.ReadFile(filepath.Join(m.dir, callsName))
+	data, err := os.ReadFile(filepath.Join(m.Dir(), callsName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]uint64{}, nil // no program has loaded the driver yet
 	}
@@ -40,7 +40,7 @@ func (m *Machine) Calls() (map[string]uint64, error) {
 // ResetCalls sets all counters to 0. Calls of programs that run meanwhile count
 // from there on; one that happens at the same moment may be lost.
 func (m *Machine) ResetCalls() (err error) {
-	f, err := os.OpenFile(filepath.Join(m.dir, callsName), os.O_RDWR, 0)
+	f, err := os.OpenFile(filepath.Join(m.Dir(), callsName), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/scenario"
 )
 
@@ -43,40 +44,44 @@ type MIGDevice struct {
 
 // GPUs gives the GPUs of the scenario, also those that were taken out.
 func (m *Machine) GPUs() ([]GPU, error) {
-	f, err := m.store.Read()
+	f, err := m.Scenario()
 	if err != nil {
 		return nil, err
 	}
 	v := newView(f)
 	var all []GPU
-	for _, n := range v.defined() {
+	for _, card := range v.Cards() {
+		n := card.Number
 		g := GPU{
-			Number: n, UUID: v.gpu(n, "uuid"), Name: v.gpu(n, "name"), BusID: v.gpu(n, "pci.bus_id"),
-			Minor: int(v.number(n, "minor_number", int64(n))), Present: v.gpuTrue(n, "present", true),
+			Number: n, UUID: v.Card(n, "uuid"), Name: card.Name, BusID: card.Address,
+			Minor: int(v.Number(n, "minor_number", int64(n))), Present: card.Present,
 		}
 		for _, s := range v.slots(n) {
-			g.MIG = append(g.MIG, MIGDevice{UUID: v.gpu(n, fmt.Sprintf("mig.%d.uuid", s.slot)), Profile: s.profile, GI: s.gi, CI: s.ci})
+			g.MIG = append(g.MIG, MIGDevice{UUID: v.migUUID(n, s), Profile: s.profile, GI: s.gi, CI: s.ci})
 		}
 		all = append(all, g)
 	}
 	return all, nil
 }
 
-// Find gives the number of the GPU that is named by its number, UUID or PCI
-// address, or that has the MIG device of that UUID.
-func (m *Machine) Find(name string) (int, error) {
-	gpus, err := m.GPUs()
-	if err != nil {
-		return 0, err
-	}
-	for _, g := range gpus {
-		mig := slices.ContainsFunc(g.MIG, func(d MIGDevice) bool { return d.UUID == name })
-		if name == strconv.Itoa(g.Number) || name == g.UUID || name == g.BusID || mig {
-			return g.Number, nil
+// describe says what a GPU is, in the words of all vendors. A GPU that is cut up
+// is offered as its MIG devices.
+func describe(plain machine.View, n int, card *machine.Card) {
+	v := view{plain}
+	card.Name, card.Address = v.Card(n, "name"), v.Card(n, "pci.bus_id")
+	uuid := v.Card(n, "uuid")
+	card.Aliases = []string{uuid}
+	for _, s := range v.slots(n) {
+		if id := v.migUUID(n, s); id != "" { // else the driver makes one up
+			card.Devices = append(card.Devices, id)
 		}
 	}
-	return 0, fmt.Errorf("the machine in %s has no GPU %q: name it by number (0 to %d), UUID or PCI address", m.dir, name, len(gpus)-1)
+	if len(card.Devices) == 0 {
+		card.Devices = []string{uuid}
+	}
 }
+
+func (v view) migUUID(n int, s migSlot) string { return v.Card(n, fmt.Sprintf("mig.%d.uuid", s.slot)) }
 
 // edit changes the scenario with what is known of it.
 func (m *Machine) edit(change func(f *scenario.File, v view) error) error {
@@ -85,12 +90,7 @@ func (m *Machine) edit(change func(f *scenario.File, v view) error) error {
 
 // editGPU changes the scenario for one GPU, which must exist.
 func (m *Machine) editGPU(n int, change func(f *scenario.File, v view) error) error {
-	return m.edit(func(f *scenario.File, v view) error {
-		if !slices.Contains(v.defined(), n) {
-			return fmt.Errorf("the machine in %s has no GPU %d: it has %d", m.dir, n, v.defined())
-		}
-		return change(f, v)
-	})
+	return m.EditCard(n, func(f *scenario.File, v machine.View) error { return change(f, view{v}) })
 }
 
 // XID reports an XID of a GPU to all who wait for events.
@@ -125,20 +125,10 @@ func addEvent(f *scenario.File, gpu int, event string) error {
 
 // Lose makes a GPU fall off the bus: all calls for it say so. The kernel still
 // shows it.
-func (m *Machine) Lose(gpu int) error { return m.setGPU(gpu, "lost", "true") }
+func (m *Machine) Lose(gpu int) error { return m.SetCard(gpu, "lost", "true") }
 
 // Return brings a lost GPU back.
-func (m *Machine) Return(gpu int) error { return m.setGPU(gpu, "lost", "false") }
-
-// Remove takes a GPU out of the machine: NVML, sysfs, /proc and /dev.
-func (m *Machine) Remove(gpu int) error { return m.setGPU(gpu, "present", "false") }
-
-// Add puts a removed GPU back.
-func (m *Machine) Add(gpu int) error { return m.setGPU(gpu, "present", "true") }
-
-func (m *Machine) setGPU(gpu int, key, value string) error {
-	return m.editGPU(gpu, func(f *scenario.File, _ view) error { return f.Set(gpuKey(gpu, key), value) })
-}
+func (m *Machine) Return(gpu int) error { return m.SetCard(gpu, "lost", "false") }
 
 // Hang makes calls of a function for a GPU not return until Release.
 func (m *Machine) Hang(gpu int, function string) error {
@@ -177,9 +167,9 @@ func (m *Machine) setRule(gpu int, function, what, value string) error {
 		return err
 	}
 	key := "call." + function + "." + what
-	change := func(f *scenario.File, _ view) error {
+	change := func(f *scenario.File, v view) error {
 		if gpu >= 0 {
-			key = gpuKey(gpu, key)
+			key = v.Key(gpu, key)
 		}
 		if value == "" {
 			f.Unset(key)
@@ -207,18 +197,11 @@ func checkFunction(name string) error {
 	return nil
 }
 
-// Unload takes the driver away: NVML is not loaded, and what the driver shows in
-// /proc, /sys and /dev is gone.
-func (m *Machine) Unload() error { return m.Set("driver.loaded", "false") }
-
-// Load brings the driver back.
-func (m *Machine) Load() error { return m.Set("driver.loaded", "true") }
-
 // Upgrade puts another driver version in. Programs that have the library loaded
 // get errors from every call until they start anew, as on a real machine.
 func (m *Machine) Upgrade(version string) error {
 	return m.edit(func(f *scenario.File, v view) error {
-		old := v.machine("driver.version")
+		old := v.Machine("driver.version")
 		values := maps.Collect(f.All())
 		for key, value := range values {
 			if strings.HasPrefix(key, "gpu.") && strings.HasSuffix(key, ".gsp.version") && value == old {

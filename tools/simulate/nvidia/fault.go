@@ -1,12 +1,9 @@
 package nvidia
 
 import (
-	"fmt"
-	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
+	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/scenario"
 )
 
@@ -20,211 +17,141 @@ const (
 
 // Fault is a way to break a GPU.
 type Fault struct {
-	Name    string
-	Summary string // one line: what a program sees
-	// needs is a key without which a GPU cannot have the fault; empty: any can.
-	needs string
-	// set has keys of the GPU; "+1" counts a number up. Keys that the GPU does
-	// not have are left out, except those that every GPU may have.
-	set    []string
+	machine.Fault
+	// events are what the driver tells the waiting.
 	events []string
 }
 
 // faults are what Break knows. Codes and XIDs as in nvml.h and NVIDIA's XID
 // catalogue (docs.nvidia.com/deploy/xid-errors).
 var faults = []Fault{
-	{
+	{Fault: machine.Fault{
 		Name: "ecc", Summary: "uncorrectable memory error (XID 48), a row waits for its remapping, drain and reset",
-		needs:  "ecc.uncorrected.volatile.dram",
-		set:    []string{"ecc.uncorrected.volatile.dram=+1", "ecc.uncorrected.aggregate.dram=+1", "remap.pending=1", "retired.double_bit=+1", "retired.pending=1", "recovery_action=4"},
-		events: []string{"ecc-double", "xid 48"},
-	},
-	{
+		Needs:  "ecc.uncorrected.volatile.dram",
+		Change: []string{"ecc.uncorrected.volatile.dram=+1", "ecc.uncorrected.aggregate.dram=+1", "remap.pending=1", "retired.double_bit=+1", "retired.pending=1", "recovery_action=4"},
+	}, events: []string{"ecc-double", "xid 48"}},
+	{Fault: machine.Fault{
 		Name: "fabric", Summary: "the fabric reports the GPU unhealthy",
-		needs: "fabric.state",
-		set:   []string{"fabric.health_mask=0x519a", "fabric.health_summary=2", "fabric.status=999"},
-	},
-	{
+		Needs:  "fabric.state",
+		Change: []string{"fabric.health_mask=0x519a", "fabric.health_summary=2", "fabric.status=999"},
+	}},
+	{Fault: machine.Fault{
 		Name: "hang", Summary: "no call for the GPU returns",
-		set: []string{"call.*.hang=true"},
-	},
-	{
+		Set: []string{"call.*.hang=true"},
+	}},
+	{Fault: machine.Fault{
 		Name: "hot", Summary: "the GPU slows down because of its temperature",
-		needs: "temperature",
-		set:   []string{"temperature=91", "clocks_event_reasons=0x60", "clock.graphics=210", "clock.sm=210"},
-	},
-	{
+		Needs:  "temperature",
+		Change: []string{"temperature=91", "clocks_event_reasons=0x60", "clock.graphics=210", "clock.sm=210"},
+	}},
+	{Fault: machine.Fault{
 		Name: "lost", Summary: "every call answers GPU_IS_LOST, without an event",
-		set: []string{"lost=true"},
-	},
-	{
+		Set: []string{"lost=true"},
+	}},
+	{Fault: machine.Fault{
 		Name: "no-permission", Summary: "every call answers NO_PERMISSION",
-		set: []string{"call.*.return=4"},
-	},
-	{
+		Set: []string{"call.*.return=4"},
+	}},
+	{Fault: machine.Fault{
 		Name: "nvlink", Summary: "one link is down (XID 74)",
-		needs:  "nvlink.links",
-		set:    []string{"nvlink.recovery_errors=+1", "nvlink.0.state=0"},
-		events: []string{"xid 74"},
-	},
-	{
+		Needs:  "nvlink.links",
+		Set:    []string{"nvlink.0.state=0"},
+		Change: []string{"nvlink.recovery_errors=+1"},
+	}, events: []string{"xid 74"}},
+	{Fault: machine.Fault{
 		Name: "recovery-drain-p2p", Summary: "recovery action: drain peer-to-peer",
-		needs: "recovery_action",
-		set:   []string{"recovery_action=3"},
-	},
-	{
+		Needs:  "recovery_action",
+		Change: []string{"recovery_action=3"},
+	}},
+	{Fault: machine.Fault{
 		Name: "recovery-drain-reset", Summary: "recovery action: drain and reset",
-		needs: "recovery_action",
-		set:   []string{"recovery_action=4"},
-	},
-	{
+		Needs:  "recovery_action",
+		Change: []string{"recovery_action=4"},
+	}},
+	{Fault: machine.Fault{
 		Name: "recovery-reboot", Summary: "recovery action: reboot the node",
-		needs: "recovery_action",
-		set:   []string{"recovery_action=2"},
-	},
-	{
+		Needs:  "recovery_action",
+		Change: []string{"recovery_action=2"},
+	}},
+	{Fault: machine.Fault{
 		Name: "recovery-reset", Summary: "recovery action: reset the GPU",
-		needs: "recovery_action",
-		set:   []string{"recovery_action=1"},
-	},
-	{
+		Needs:  "recovery_action",
+		Change: []string{"recovery_action=1"},
+	}},
+	{Fault: machine.Fault{
 		Name: "remap-failure", Summary: "a row could not be remapped (XID 64): reset and replace",
-		needs:  "remap.failure",
-		set:    []string{"remap.failure=1", "remap.uncorrected=+1", "recovery_action=1"},
-		events: []string{"xid 64"},
-	},
-	{
+		Needs:  "remap.failure",
+		Change: []string{"remap.failure=1", "remap.uncorrected=+1", "recovery_action=1"},
+	}, events: []string{"xid 64"}},
+	{Fault: machine.Fault{
 		Name: "remap-pending", Summary: "a row is remapped at the next reset (XID 63): usable until then",
-		needs:  "remap.pending",
-		set:    []string{"remap.pending=1", "remap.uncorrected=+1"},
-		events: []string{"xid 63"},
-	},
-	{
+		Needs:  "remap.pending",
+		Change: []string{"remap.pending=1", "remap.uncorrected=+1"},
+	}, events: []string{"xid 63"}},
+	{Fault: machine.Fault{
 		Name: "removed", Summary: "the GPU is gone from NVML, sysfs, /proc and /dev",
-		set: []string{"present=false"},
-	},
-	{
+		Set: []string{"present=false"},
+	}},
+	{Fault: machine.Fault{
 		Name: "reset-required", Summary: "every call answers RESET_REQUIRED",
-		set: []string{"call.*.return=16"},
-	},
-	{
+		Set: []string{"call.*.return=16"},
+	}},
+	{Fault: machine.Fault{
 		Name: "slow", Summary: "every call takes two seconds",
-		set: []string{"call.*.latency_us=2000000"},
-	},
-	{
+		Set: []string{"call.*.latency_us=2000000"},
+	}},
+	{Fault: machine.Fault{
 		Name: "xid31", Summary: "a program of a task did wrong (XID 31): the GPU stays usable",
-		events: []string{"xid 31"},
-	},
-	{
+	}, events: []string{"xid 31"}},
+	{Fault: machine.Fault{
 		Name: "xid79", Summary: "the GPU has fallen off the bus (XID 79): every call answers GPU_IS_LOST",
-		set:    []string{"lost=true"},
-		events: []string{"xid 79"},
-	},
-	{
+		Set: []string{"lost=true"},
+	}, events: []string{"xid 79"}},
+	{Fault: machine.Fault{
 		Name: "xid94", Summary: "contained memory error (XID 94): one program dies, the GPU stays usable",
-		set:    []string{"ecc.uncorrected.volatile.sram=+1"},
-		events: []string{"xid 94"},
-	},
-	{
+		Change: []string{"ecc.uncorrected.volatile.sram=+1"},
+	}, events: []string{"xid 94"}},
+	{Fault: machine.Fault{
 		Name: "xid119", Summary: "the GPU's system processor does not answer (XID 119), reset the GPU",
-		set:    []string{"recovery_action=1"},
-		events: []string{"xid 119"},
-	},
+		Change: []string{"recovery_action=1"},
+	}, events: []string{"xid 119"}},
 }
 
 // Faults gives what Break knows, by name.
 func Faults() []Fault { return slices.Clone(faults) }
 
-// always has the keys that a GPU need not have for a fault to set them.
-func always(key string) bool {
-	return key == "lost" || key == "present" || strings.HasPrefix(key, "call.") || strings.HasSuffix(key, ".state")
+// plain gives the part of faults that all vendors have.
+func plain(faults []Fault) []machine.Fault {
+	all := make([]machine.Fault, 0, len(faults))
+	for _, f := range faults {
+		all = append(all, f.Fault)
+	}
+	return all
 }
 
-// Break gives a GPU a fault by name.
-func (m *Machine) Break(gpu int, fault string) error {
-	i := slices.IndexFunc(faults, func(f Fault) bool { return f.Name == fault })
-	if i < 0 {
-		var names []string
-		for _, f := range faults {
-			names = append(names, f.Name)
-		}
-		return fmt.Errorf("there is no fault %q: use one of %s", fault, strings.Join(names, ", "))
-	}
-	return m.editGPU(gpu, func(f *scenario.File, v view) error { return faults[i].apply(f, v, gpu) })
-}
-
-func (fault Fault) apply(f *scenario.File, v view, gpu int) error {
-	before := v.gpu(gpu, "recovery_action")
-	if fault.needs != "" && v.gpu(gpu, fault.needs) == "" {
-		return fmt.Errorf("GPU %d (%s) cannot have the fault %s: it has no %s", gpu, v.gpu(gpu, "name"), fault.Name, fault.needs)
-	}
-	for _, assignment := range fault.set {
-		key, value, _ := strings.Cut(assignment, "=")
-		if v.gpu(gpu, key) == "" && !always(key) {
+// broken tells the waiting of a fault, and that the recovery action is another
+// now.
+func broken(f *scenario.File, before machine.View, gpu int, name string) error {
+	v := view{before}
+	for _, fault := range faults {
+		if fault.Name != name {
 			continue
 		}
-		if value == "+1" {
-			value = strconv.FormatInt(v.number(gpu, key, 0)+1, 10)
-		}
-		if err := f.Set(gpuKey(gpu, key), value); err != nil {
-			return err
-		}
-	}
-	for _, event := range fault.events {
-		if (event == "ecc-double" && !v.supportsEvent(gpu, eventDoubleBit)) || (event != "ecc-double" && !v.supportsEvent(gpu, eventXID)) {
-			continue
-		}
-		if err := addEvent(f, gpu, event); err != nil {
-			return err
+		for _, event := range fault.events {
+			if (event == "ecc-double" && !v.supportsEvent(gpu, eventDoubleBit)) || (event != "ecc-double" && !v.supportsEvent(gpu, eventXID)) {
+				continue
+			}
+			if err := addEvent(f, gpu, event); err != nil {
+				return err
+			}
 		}
 	}
-	return addRecoveryEvent(f, v, gpu, before)
-}
-
-// addRecoveryEvent tells the waiting that the recovery action is another now.
-func addRecoveryEvent(f *scenario.File, v view, gpu int, before string) error {
-	after := newView(f).gpu(gpu, "recovery_action")
-	if after == before || !v.supportsEvent(gpu, eventRecoveryAction) {
+	if v.Of(f).Card(gpu, "recovery_action") == v.Card(gpu, "recovery_action") || !v.supportsEvent(gpu, eventRecoveryAction) {
 		return nil
 	}
 	return addEvent(f, gpu, "recovery-action")
 }
 
 func (v view) supportsEvent(gpu int, bit int64) bool {
-	return v.number(gpu, "events", 0)&bit != 0
-}
-
-// Repair takes all faults from a GPU: what a fault can change is again as it was
-// when the machine was started.
-func (m *Machine) Repair(gpu int) error {
-	origin, err := m.origin()
-	if err != nil {
-		return err
-	}
-	return m.editGPU(gpu, func(f *scenario.File, v view) error {
-		before := v.gpu(gpu, "recovery_action")
-		keys := make(map[string]bool)
-		for _, fault := range faults {
-			for _, assignment := range fault.set {
-				key, _, _ := strings.Cut(assignment, "=")
-				keys[gpuKey(gpu, key)] = true
-			}
-		}
-		for key := range f.All() {
-			if strings.HasPrefix(key, gpuKey(gpu, "call.")) {
-				keys[key] = true
-			}
-		}
-		for _, key := range slices.Sorted(maps.Keys(keys)) {
-			value, ok := origin.Get(key)
-			if !ok {
-				f.Unset(key)
-				continue
-			}
-			if err := f.Set(key, value); err != nil {
-				return err
-			}
-		}
-		return addRecoveryEvent(f, v, gpu, before)
-	})
+	return v.Number(gpu, "events", 0)&bit != 0
 }

@@ -46,7 +46,7 @@ func TestEveryFaultCanBeRepaired(t *testing.T) {
 					continue
 				}
 				worked++
-				if fault.needs != "" && cmp.Equal(before, steady(t, m)) {
+				if fault.Needs != "" && cmp.Equal(before, steady(t, m)) {
 					t.Errorf("%s has changed nothing", fault.Name)
 				}
 				check(t, m.Repair(0))

@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/tree"
 )
 
@@ -23,9 +24,9 @@ func hostTree(v view) *tree.Tree {
 	for _, d := range []string{"/sys/bus/pci/devices", "/sys/bus/pci/drivers", "/sys/class/drm", "/sys/module", "/proc/driver", "/dev"} {
 		t.Dir(d)
 	}
-	if total := v.machine("host.memory_kib"); total != "" {
+	if total := v.Machine("host.memory_kib"); total != "" {
 		t.File("/proc/meminfo", fmt.Sprintf("MemTotal:       %s kB\nMemFree:        %s kB\nMemAvailable:   %s kB\n",
-			total, cmp.Or(v.machine("host.memory_free_kib"), total), cmp.Or(v.machine("host.memory_available_kib"), total)))
+			total, cmp.Or(v.Machine("host.memory_free_kib"), total), cmp.Or(v.Machine("host.memory_available_kib"), total)))
 	}
 	loaded := v.loaded()
 	majors := "Character devices:\n  1 mem\n  5 /dev/tty\n"
@@ -35,8 +36,8 @@ func hostTree(v view) *tree.Tree {
 			majorNvidia, majorNvidia, majorNvidia, majorCaps, majorUVM)
 	}
 	t.File("/proc/devices", majors+"\nBlock devices:\n  8 sd\n")
-	for i, n := range v.defined() {
-		if !v.gpuTrue(n, "present", true) {
+	for i, n := range v.Defined() {
+		if !v.True(n, "present", true) {
 			continue
 		}
 		pciTree(t, v, n, i, loaded)
@@ -49,9 +50,9 @@ func hostTree(v view) *tree.Tree {
 
 // driverTree is what the driver shows as soon as it is loaded.
 func driverTree(t *tree.Tree, v view) {
-	version := v.machine("driver.version")
+	version := v.Machine("driver.version")
 	kind := "NVIDIA UNIX x86_64 Kernel Module"
-	if isTrue(v.machine("driver.open"), false) {
+	if machine.True(v.Machine("driver.open"), false) {
 		kind = "NVIDIA UNIX Open Kernel Module for x86_64"
 	}
 	t.File("/proc/driver/nvidia/version", fmt.Sprintf("NVRM version: %s  %s  Release Build\nGCC version:  gcc version 12.2.0\n", kind, version))
@@ -70,26 +71,26 @@ func driverTree(t *tree.Tree, v view) {
 
 // gpuTree is what the driver shows of a GPU.
 func gpuTree(t *tree.Tree, v view, n int) {
-	address := v.gpu(n, "pci.bus_id")
-	minor := v.number(n, "minor_number", int64(n))
+	address := v.Card(n, "pci.bus_id")
+	minor := v.Number(n, "minor_number", int64(n))
 	var info strings.Builder
 	row := func(name, value string) { fmt.Fprintf(&info, "%-16s %s\n", name+":", value) }
-	row("Model", v.gpu(n, "name"))
-	row("IRQ", cmp.Or(v.gpu(n, "irq"), "0"))
-	row("GPU UUID", v.gpu(n, "uuid"))
-	row("Video BIOS", cmp.Or(v.gpu(n, "vbios_version"), "??.??.??.??.??"))
+	row("Model", v.Card(n, "name"))
+	row("IRQ", cmp.Or(v.Card(n, "irq"), "0"))
+	row("GPU UUID", v.Card(n, "uuid"))
+	row("Video BIOS", cmp.Or(v.Card(n, "vbios_version"), "??.??.??.??.??"))
 	row("Bus Type", "PCIe")
 	row("DMA Size", "52 bits")
 	row("DMA Mask", "0xfffffffffffff")
 	row("Bus Location", address)
 	row("Device Minor", fmt.Sprint(minor))
-	row("GPU Firmware", cmp.Or(v.gpu(n, "gsp.version"), "N/A"))
+	row("GPU Firmware", cmp.Or(v.Card(n, "gsp.version"), "N/A"))
 	row("GPU Excluded", "No")
 	if address != "" {
 		t.File("/proc/driver/nvidia/gpus/"+address+"/information", info.String())
 	}
 	t.Node(fmt.Sprintf("/dev/nvidia%d", minor))
-	if v.gpu(n, "mig.mode") != "" {
+	if v.Card(n, "mig.mode") != "" {
 		migTree(t, v, n, int(minor))
 	}
 }
@@ -98,14 +99,14 @@ func gpuTree(t *tree.Tree, v view, n int) {
 // the DRM devices; a GPU that goes does not change those of the others.
 func pciTree(t *tree.Tree, v view, n, order int, loaded bool) {
 	var domain, bus, device, function int
-	address := v.gpu(n, "pci.bus_id")
+	address := v.Card(n, "pci.bus_id")
 	if count, err := fmt.Sscanf(address, "%x:%x:%x.%x", &domain, &bus, &device, &function); count < 4 || err != nil || bus == 0 {
 		return
 	}
 	root := fmt.Sprintf("/sys/devices/pci%04x:%02x", domain, bus-1)
 	port := fmt.Sprintf("%04x:%02x:01.0", domain, bus-1)
-	numa := cmp.Or(v.gpu(n, "numa_node"), "-1")
-	cpus := cmp.Or(v.gpu(n, "cpus"), "0")
+	numa := cmp.Or(v.Card(n, "numa_node"), "-1")
+	cpus := cmp.Or(v.Card(n, "cpus"), "0")
 
 	at := path.Join(root, port)
 	pciDevice(t, at, map[string]string{
@@ -115,24 +116,24 @@ func pciTree(t *tree.Tree, v view, n, order int, loaded bool) {
 
 	at = path.Join(at, address)
 	pciDevice(t, at, map[string]string{
-		"vendor":             hex4(v.number(n, "pci.vendor", 0x10de)),
-		"device":             hex4(v.number(n, "pci.device", 0)),
-		"subsystem_vendor":   hex4(v.number(n, "pci.subsystem_vendor", 0x10de)),
-		"subsystem_device":   hex4(v.number(n, "pci.subsystem_device", 0)),
-		"class":              fmt.Sprintf("0x%06x", v.number(n, "pci.class", 0x030200)),
+		"vendor":             hex4(v.Number(n, "pci.vendor", 0x10de)),
+		"device":             hex4(v.Number(n, "pci.device", 0)),
+		"subsystem_vendor":   hex4(v.Number(n, "pci.subsystem_vendor", 0x10de)),
+		"subsystem_device":   hex4(v.Number(n, "pci.subsystem_device", 0)),
+		"class":              fmt.Sprintf("0x%06x", v.Number(n, "pci.class", 0x030200)),
 		"revision":           "0xa1",
-		"irq":                cmp.Or(v.gpu(n, "irq"), "0"),
+		"irq":                cmp.Or(v.Card(n, "irq"), "0"),
 		"enable":             "1",
 		"numa_node":          numa,
 		"local_cpulist":      cpus,
-		"max_link_speed":     linkSpeed(v.gpu(n, "pcie.max_generation")),
-		"max_link_width":     v.gpu(n, "pcie.max_width"),
-		"current_link_speed": linkSpeed(v.gpu(n, "pcie.generation")),
-		"current_link_width": v.gpu(n, "pcie.width"),
+		"max_link_speed":     linkSpeed(v.Card(n, "pcie.max_generation")),
+		"max_link_width":     v.Card(n, "pcie.max_width"),
+		"current_link_speed": linkSpeed(v.Card(n, "pcie.generation")),
+		"current_link_width": v.Card(n, "pcie.width"),
 	})
 	t.Link("/sys/bus/pci/devices/"+address, at)
-	uevent := fmt.Sprintf("PCI_CLASS=%05X\nPCI_ID=%04X:%04X\nPCI_SLOT_NAME=%s\n", v.number(n, "pci.class", 0x030200),
-		v.number(n, "pci.vendor", 0x10de), v.number(n, "pci.device", 0), address)
+	uevent := fmt.Sprintf("PCI_CLASS=%05X\nPCI_ID=%04X:%04X\nPCI_SLOT_NAME=%s\n", v.Number(n, "pci.class", 0x030200),
+		v.Number(n, "pci.vendor", 0x10de), v.Number(n, "pci.device", 0), address)
 	if loaded {
 		uevent = "DRIVER=nvidia\n" + uevent
 		t.Link(path.Join(at, "driver"), "/sys/bus/pci/drivers/nvidia")

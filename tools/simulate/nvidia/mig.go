@@ -14,12 +14,12 @@ import (
 // place and profile keep their UUID.
 func (m *Machine) MIG(gpu int, profiles ...string) error {
 	return m.editGPU(gpu, func(f *scenario.File, v view) error {
-		if v.gpu(gpu, "mig.mode") == "" {
-			return fmt.Errorf("GPU %d (%s) has no MIG", gpu, v.gpu(gpu, "name"))
+		if v.Card(gpu, "mig.mode") == "" {
+			return fmt.Errorf("GPU %d (%s) has no MIG", gpu, v.Card(gpu, "name"))
 		}
 		layout, err := plan(v, gpu, profiles)
 		if err != nil {
-			return fmt.Errorf("GPU %d (%s): %w", gpu, v.gpu(gpu, "name"), err)
+			return fmt.Errorf("GPU %d (%s): %w", gpu, v.Card(gpu, "name"), err)
 		}
 		return writeLayout(f, v, gpu, layout)
 	})
@@ -28,13 +28,13 @@ func (m *Machine) MIG(gpu int, profiles ...string) error {
 // MIGOff ends MIG on a GPU: it is whole again.
 func (m *Machine) MIGOff(gpu int) error {
 	return m.editGPU(gpu, func(f *scenario.File, v view) error {
-		if v.gpu(gpu, "mig.mode") == "" {
-			return fmt.Errorf("GPU %d (%s) has no MIG", gpu, v.gpu(gpu, "name"))
+		if v.Card(gpu, "mig.mode") == "" {
+			return fmt.Errorf("GPU %d (%s) has no MIG", gpu, v.Card(gpu, "name"))
 		}
 		if err := writeLayout(f, v, gpu, nil); err != nil {
 			return err
 		}
-		return setAll(f, map[string]string{gpuKey(gpu, "mig.mode"): "0", gpuKey(gpu, "mig.pending"): "0"})
+		return f.SetAll(map[string]string{v.Key(gpu, "mig.mode"): "0", v.Key(gpu, "mig.pending"): "0"})
 	})
 }
 
@@ -50,7 +50,7 @@ type instance struct {
 // plan places profiles on a GPU as the driver would, or says why they do not
 // fit.
 func plan(v view, gpu int, profiles []string) ([]migSlot, error) {
-	if most := int(v.number(gpu, "mig.max", 7)); len(profiles) > most {
+	if most := int(v.Number(gpu, "mig.max", 7)); len(profiles) > most {
 		return nil, fmt.Errorf("%d MIG devices do not fit: %d is the most", len(profiles), most)
 	}
 	var (
@@ -60,11 +60,11 @@ func plan(v view, gpu int, profiles []string) ([]migSlot, error) {
 		counts    = make(map[string]int64)
 		slices    int
 		memory    int64
-		maxMemory = megabytes(v.gpu(gpu, "memory.total"))
+		maxMemory = megabytes(v.Card(gpu, "memory.total"))
 	)
 	for i, profile := range profiles {
 		compute, outer := splitProfile(profile)
-		properties := v.gpu(gpu, "mig.profile."+outer)
+		properties := v.Card(gpu, "mig.profile."+outer)
 		if properties == "" {
 			return nil, fmt.Errorf("there is no MIG profile %q: see the mig.profile keys of the scenario", profile)
 		}
@@ -152,12 +152,12 @@ func megabytes(text string) int64 {
 func writeLayout(f *scenario.File, v view, gpu int, layout []migSlot) error {
 	kept := make(map[migSlot]string)
 	for _, s := range v.slots(gpu) {
-		uuid := v.gpu(gpu, fmt.Sprintf("mig.%d.uuid", s.slot))
+		uuid := v.migUUID(gpu, s)
 		s.slot = 0
 		kept[s] = uuid
 	}
-	clearSlots(f, gpu)
-	generation := v.number(gpu, "mig.generation", 0) + 1
+	clearSlots(f, v.Key(gpu, "mig."))
+	generation := v.Number(gpu, "mig.generation", 0) + 1
 	values := map[string]string{"mig.mode": "1", "mig.pending": "1", "mig.generation": strconv.FormatInt(generation, 10)}
 	for _, s := range layout {
 		prefix := fmt.Sprintf("mig.%d.", s.slot)
@@ -165,7 +165,7 @@ func writeLayout(f *scenario.File, v view, gpu int, layout []migSlot) error {
 		place.slot = 0
 		uuid := kept[place]
 		if uuid == "" {
-			uuid = migUUID(fmt.Sprint(v.gpu(gpu, "uuid"), place, generation))
+			uuid = makeUUID(fmt.Sprint(v.Card(gpu, "uuid"), place, generation))
 		}
 		values[prefix+"profile"] = s.profile
 		values[prefix+"uuid"] = uuid
@@ -174,9 +174,9 @@ func writeLayout(f *scenario.File, v view, gpu int, layout []migSlot) error {
 	}
 	own := make(map[string]string, len(values))
 	for key, value := range values {
-		own[gpuKey(gpu, key)] = value
+		own[v.Key(gpu, key)] = value
 	}
-	if err := setAll(f, own); err != nil {
+	if err := f.SetAll(own); err != nil {
 		return err
 	}
 	if v.supportsEvent(gpu, eventMIG) {
@@ -186,8 +186,7 @@ func writeLayout(f *scenario.File, v view, gpu int, layout []migSlot) error {
 }
 
 // clearSlots removes "gpu.N.mig.I." keys, but not those of the GPU's MIG itself.
-func clearSlots(f *scenario.File, gpu int) {
-	prefix := gpuKey(gpu, "mig.")
+func clearSlots(f *scenario.File, prefix string) {
 	var stale []string
 	for key := range f.All() {
 		rest, ok := strings.CutPrefix(key, prefix)
@@ -200,7 +199,7 @@ func clearSlots(f *scenario.File, gpu int) {
 	}
 }
 
-func migUUID(seed string) string {
+func makeUUID(seed string) string {
 	x := fmt.Sprintf("%x", sha256.Sum256([]byte(seed)))
 	return fmt.Sprintf("MIG-%s-%s-5%s-a%s-%s", x[:8], x[8:12], x[13:16], x[17:20], x[20:32])
 }

@@ -3,8 +3,6 @@ package nvidia
 import (
 	"strings"
 	"testing"
-
-	"github.com/nomad-devices/nomad-devices/tools/simulate/scenario"
 )
 
 // FuzzPlan places any profiles on a GPU: they fit within it or are refused.
@@ -12,11 +10,7 @@ func FuzzPlan(f *testing.F) {
 	f.Add("3g.40gb 2g.20gb")
 	f.Add("1c.3g.40gb 2c.3g.40gb 7g.80gb")
 	f.Add("g. .g 0c.1g.10gb -1c.1g.10gb 1g.10gb+me")
-	p, err := profileByName("8xh100")
-	if err != nil {
-		f.Fatal(err)
-	}
-	s, err := scenario.Parse(p.Text)
+	s, err := vendor.Scenario("8xh100", nil)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -3,14 +3,12 @@ package nvidia
 import (
 	"embed"
 	"fmt"
-	"io/fs"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/nomad-devices/nomad-devices/tools/simulate/scenario"
+	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
 )
 
 // The driver directory holds C only: a Go package with C files in it would need
@@ -23,45 +21,10 @@ var sources embed.FS
 var profiles embed.FS
 
 // Profile is a machine that can be started by name.
-type Profile struct {
-	Name    string
-	Summary string // one line
-	Text    []byte // its scenario
-}
+type Profile = machine.Profile
 
 // Profiles gives all profiles, by name.
-func Profiles() []Profile {
-	names, err := fs.Glob(profiles, "profiles/*.scenario")
-	if err != nil {
-		panic(err) // the pattern is a constant
-	}
-	slices.Sort(names)
-	all := make([]Profile, 0, len(names))
-	for _, name := range names {
-		text, err := profiles.ReadFile(name)
-		if err != nil {
-			panic(err) // the file system is in the program
-		}
-		p := Profile{Name: strings.TrimSuffix(path.Base(name), ".scenario"), Text: text}
-		if f, err := scenario.Parse(text); err == nil {
-			p.Summary = f.Comment()
-		}
-		all = append(all, p)
-	}
-	return all
-}
-
-func profileByName(name string) (Profile, error) {
-	all := Profiles()
-	names := make([]string, 0, len(all))
-	for _, p := range all {
-		if p.Name == name {
-			return p, nil
-		}
-		names = append(names, p.Name)
-	}
-	return Profile{}, fmt.Errorf("there is no profile %q: use one of %s", name, strings.Join(names, ", "))
-}
+func Profiles() []Profile { return vendor.Profiles() }
 
 // newestAPI is beyond every header version: all functions.
 const newestAPI = 9999

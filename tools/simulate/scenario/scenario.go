@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -135,6 +136,17 @@ func (f *File) Set(key, value string) error {
 	}
 	head := key + " = "
 	f.lines = append(f.lines, line{text: head + value, key: key, value: value, head: head})
+	return nil
+}
+
+// SetAll is Set for several keys, in their order. It stops at the first that it
+// refuses.
+func (f *File) SetAll(values map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if err := f.Set(key, values[key]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
