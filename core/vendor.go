@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Vendor is what the author of a plugin writes.
@@ -55,6 +56,30 @@ type Watcher interface {
 	// that these devices have no events to offer and ends the matter until the
 	// set changes.
 	Watch(ctx context.Context, devices []Device, emit func(Event)) error
+}
+
+// Preparer is a [Vendor] that can make a device ready before a task gets it, as
+// by loading an image into it. Nomad tells a plugin neither which task or job a
+// reservation is for nor when its task ends, so what a device is prepared for is
+// the configuration's to say.
+type Preparer interface {
+	Vendor
+
+	// Preparation returns how long preparing a device may take, and 0 for one
+	// that needs none, which is then not prepared. It must return at once.
+	Preparation(device Device) time.Duration
+
+	// Prepare makes a device ready. It is called for each device of a
+	// reservation before the first Grant, for the devices of one card one after
+	// the other, and never twice at a time for one card. Its deadline is
+	// Preparation's. It has nothing to do, and must see that, if the device is
+	// ready already.
+	//
+	// An error fails the reservation, and makes the device unhealthy at once:
+	// with the error if it is a [Fault], else with a hard fault that holds it.
+	// As any fault of an event, it stands until the next look unless it is
+	// latched; a vendor that knows the failure to last says so in Read.
+	Prepare(ctx context.Context, device Device) error
 }
 
 // Closer is a [Vendor] that holds something to give back, such as an open

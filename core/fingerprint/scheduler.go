@@ -100,6 +100,15 @@ func (s *Scheduler) Wake() {
 	}
 }
 
+// Tell takes an event to the scheduler. It never blocks.
+func (s *Scheduler) Tell(e core.Event) {
+	select {
+	case s.events <- e:
+	default: // overrun by events: a look finds what they told
+		s.Wake()
+	}
+}
+
 // Run looks at the hardware until ctx ends, and returns the cause, or until only
 // a fresh process can go on, and returns an error that wraps [core.ErrRestart].
 // It must be called once.

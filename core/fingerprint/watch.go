@@ -80,15 +80,6 @@ func (w *watch) stop() {
 	<-w.done
 }
 
-// hear takes an event to the scheduler. It never blocks.
-func (s *Scheduler) hear(e core.Event) {
-	select {
-	case s.events <- e:
-	default: // overrun by events: a look finds what they told
-		s.Wake()
-	}
-}
-
 // watching calls Watch again and again, with a growing pause after errors.
 func (s *Scheduler) watching(ctx context.Context, watcher core.Watcher, devices []core.Device) {
 	pause := watchPauseFirst
@@ -99,7 +90,7 @@ func (s *Scheduler) watching(ctx context.Context, watcher core.Watcher, devices 
 		// driver call that waits for events, hold up the next one and nothing
 		// else.
 		_, err := guard.Call(ctx, s.calls, watchLane, forever, func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, watcher.Watch(ctx, devices, s.hear)
+			return struct{}{}, watcher.Watch(ctx, devices, s.Tell)
 		})
 		if ctx.Err() != nil || err == nil {
 			return

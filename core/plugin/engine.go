@@ -174,10 +174,16 @@ func (e *engine) reserve(ids []string) (reservation.Reservation, error) {
 	snapshot := e.snapshot(ctx, reserveTimeout-grantTimeout, func(s *fingerprint.Snapshot) bool {
 		return !slices.ContainsFunc(ids, func(id string) bool { _, ok := s.Device(id); return !ok })
 	})
+	// Preparing has a deadline of its own, and can be long.
+	if preparation := reservation.Preparation(e.vendor, snapshot, ids); preparation > 0 {
+		ctx, cancel = context.WithTimeout(e.ctx, preparation+grantTimeout)
+		defer cancel()
+	}
 	return reservation.Assemble(ctx, e.vendor, snapshot, ids, reservation.Options{
 		Host:    e.host,
 		Calls:   e.calls,
 		Timeout: grantTimeout,
+		Tell:    e.looks.Tell,
 	})
 }
 

@@ -63,6 +63,9 @@ type Options struct {
 	Calls *guard.Group
 	// Timeout is the deadline of each grant.
 	Timeout time.Duration
+	// Tell is told what preparing a device came to, for whoever keeps the
+	// devices' health. It must not block; nil tells nobody.
+	Tell func(core.Event)
 }
 
 // Assemble returns the reservation for the devices with the given IDs. An ID
@@ -72,6 +75,9 @@ func Assemble(ctx context.Context, vendor core.Vendor, snapshot *fingerprint.Sna
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	devices, err := choose(snapshot, ids)
 	if err != nil {
+		return Reservation{}, err
+	}
+	if err := prepare(ctx, vendor, devices, options); err != nil {
 		return Reservation{}, err
 	}
 	grants := make([]core.Grant, len(devices))
