@@ -108,3 +108,18 @@ func Keep[T any](m *Memory, key string, f Fact[T]) Fact[T] {
 	}
 	return f
 }
+
+// Variable returns the name of the environment variable that tells a task of a
+// device, by the device's ID: FPGA_XRT_0000_65_00_1.
+func Variable(id string) string {
+	return "FPGA_" + strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		default:
+			return '_'
+		}
+	}, id)
+}
