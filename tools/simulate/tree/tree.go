@@ -69,6 +69,17 @@ func (t *Tree) File(name, text string) {
 	t.put(name, entry{kind: file, text: text})
 }
 
+// Exact adds a file with this content and nothing else: a binary file, or a text
+// without a newline at its end.
+func (t *Tree) Exact(name string, content []byte) {
+	t.put(name, entry{kind: file, text: string(content)})
+}
+
+// Unreadable adds a file that is there and cannot be read. It is a directory,
+// whose reading fails with EISDIR for everybody, root included: the driver's own
+// errors (EPERM, EBUSY, EIO) are not to be had from files.
+func (t *Tree) Unreadable(name string) { t.Dir(name) }
+
 // Link adds a symbolic link to another path of the tree. The link is relative,
 // as those of sysfs are: a reader that is confined to the tree can follow it.
 func (t *Tree) Link(name, target string) {
@@ -87,23 +98,27 @@ func (t *Tree) Link(name, target string) {
 // empty file.
 func (t *Tree) Node(name string) { t.put(name, entry{kind: node}) }
 
-// Sync makes root hold this tree and nothing else.
-func (t *Tree) Sync(root string) error {
+// Sync makes root hold this tree and nothing else. Each file is as it was or as
+// it shall be, whenever it is read.
+func (t *Tree) Sync(root string) (err error) {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return fmt.Errorf("cannot make the simulated tree: %w", err)
 	}
 	if err := t.removeOthers(root); err != nil {
 		return fmt.Errorf("cannot clean the simulated tree: %w", err)
 	}
+	w := writer{root: root}
+	defer func() { err = errors.Join(err, w.close()) }()
 	for _, name := range slices.Sorted(maps.Keys(t.entries)) {
-		if err := t.entries[name].write(root, name); err != nil {
+		if err := w.write(name, t.entries[name]); err != nil {
 			return fmt.Errorf("cannot write %s of the simulated tree: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// removeOthers takes away what is not in the tree, or is something else there.
+// removeOthers takes away what is not in the tree. What is something else there
+// is left for write to replace.
 func (t *Tree) removeOthers(root string) error {
 	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || name == root {
@@ -113,8 +128,7 @@ func (t *Tree) removeOthers(root string) error {
 		if err != nil {
 			return err
 		}
-		e, wanted := t.entries[clean(filepath.ToSlash(rel))]
-		if wanted && e.fits(d.Type()) {
+		if _, wanted := t.entries[clean(filepath.ToSlash(rel))]; wanted {
 			return nil
 		}
 		if err := os.RemoveAll(name); err != nil {
@@ -140,45 +154,90 @@ func (e entry) fits(found fs.FileMode) bool {
 	}
 }
 
-func (e entry) write(root, name string) error {
-	at := filepath.Join(root, filepath.FromSlash(name))
+// holds reports whether an entry of the right kind has the right content.
+func (e entry) holds(at string) bool {
 	switch e.kind {
-	case dir:
-		if err := os.Mkdir(at, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		return nil
 	case link:
-		if now, err := os.Readlink(at); err == nil && now == e.text {
-			return nil
-		}
-		return replace(root, at, func(temporary string) error { return os.Symlink(e.text, temporary) })
-	case node:
-		if _, err := os.Lstat(at); err == nil {
-			return nil
-		}
-		return makeNode(at)
+		now, err := os.Readlink(at)
+		return err == nil && now == e.text
+	case file:
+		now, err := os.ReadFile(at)
+		return err == nil && string(now) == e.text
 	default:
-		if now, err := os.ReadFile(at); err == nil && string(now) == e.text {
-			return nil
-		}
-		return replace(root, at, func(temporary string) error { return os.WriteFile(temporary, []byte(e.text), 0o644) })
+		return true
 	}
 }
 
-// replace puts a new file in the place of an old one in a single step. The
-// temporary file is outside of the tree, where nobody lists it.
-func replace(root, at string, create func(string) error) error {
-	scratch, err := os.MkdirTemp(filepath.Dir(filepath.Clean(root)), ".tree-*")
-	if err != nil {
+func (e entry) make(at string) error {
+	switch e.kind {
+	case dir:
+		return os.Mkdir(at, 0o755)
+	case link:
+		return os.Symlink(e.text, at)
+	case node:
+		return makeNode(at)
+	default:
+		return os.WriteFile(at, []byte(e.text), 0o644)
+	}
+}
+
+// writer makes the entries of a tree below root.
+type writer struct {
+	root    string
+	scratch string // where new entries are made; empty: not needed yet
+}
+
+func (w *writer) write(name string, e entry) error {
+	at := filepath.Join(w.root, filepath.FromSlash(name))
+	info, err := os.Lstat(at)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && e.kind != file:
+		return e.make(at)
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case e.fits(info.Mode()) && e.holds(at):
+		return nil
+	}
+	return w.replace(at, e, err == nil && (info.IsDir() || e.kind == dir))
+}
+
+// replace puts an entry where another may be, in a single step: a reader that
+// finds a moment without a file takes it for one that the hardware does not have.
+func (w *writer) replace(at string, e entry, ofDirectories bool) error {
+	if w.scratch == "" {
+		// Outside of the tree, where nobody lists it.
+		scratch, err := os.MkdirTemp(filepath.Dir(filepath.Clean(w.root)), ".tree-*")
+		if err != nil {
+			return err
+		}
+		w.scratch = scratch
+	}
+	temporary := filepath.Join(w.scratch, "new")
+	if err := e.make(temporary); err != nil {
 		return err
 	}
-	temporary := filepath.Join(scratch, "new")
-	err = create(temporary)
-	if err == nil {
-		err = os.Rename(temporary, at)
+	if !ofDirectories {
+		return os.Rename(temporary, at)
 	}
-	return errors.Join(err, os.RemoveAll(scratch))
+	// rename(2) puts no directory in the place of a file, nor the reverse.
+	return errors.Join(exchange(temporary, at), os.RemoveAll(temporary))
+}
+
+// supplant puts a in the place of b, with a moment between in which there is
+// neither.
+func supplant(a, b string) error {
+	if err := os.RemoveAll(b); err != nil {
+		return err
+	}
+	return os.Rename(a, b)
+}
+
+func (w *writer) close() error {
+	if w.scratch == "" {
+		return nil
+	}
+	return os.RemoveAll(w.scratch)
 }
 
 // nullDevice is the number of /dev/null, 1:3: the one device that is safe to

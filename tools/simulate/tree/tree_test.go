@@ -1,10 +1,14 @@
 package tree
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -154,6 +158,83 @@ func TestNodesOpen(t *testing.T) {
 		t.Error(err)
 	}
 	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExactContent(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "root")
+	tr := &Tree{}
+	tr.Exact("/unique_id", []byte("3a68"))
+	tr.Exact("/gpu_metrics", []byte{0, 0xff, '\n', 0})
+	tr.Exact("/empty", nil)
+	sync(t, tr, root)
+	want := map[string]string{"/unique_id": "3a68", "/gpu_metrics": "\x00\xff\n\x00", "/empty": ""}
+	if diff := cmp.Diff(want, list(t, root)); diff != "" {
+		t.Errorf("tree (-want +got):\n%s", diff)
+	}
+}
+
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "root")
+	name := filepath.Join(root, "sys", "temp1_input")
+	tr := &Tree{}
+	tr.Unreadable("/sys/temp1_input")
+	sync(t, tr, root)
+	if _, err := os.Lstat(name); err != nil {
+		t.Errorf("the file is not there: %v", err)
+	}
+	if _, err := os.ReadFile(name); !errors.Is(err, syscall.EISDIR) {
+		t.Errorf("reading the file: %v", err)
+	}
+	tr.File("/sys/temp1_input", "41000")
+	sync(t, tr, root)
+	if text, err := os.ReadFile(name); err != nil || string(text) != "41000\n" {
+		t.Errorf("the file, readable again: %q, %v", text, err)
+	}
+}
+
+// TestReadersNeverMissAFile reads a file that changes, turns unreadable and comes
+// back, all the while.
+func TestReadersNeverMissAFile(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux exchanges a file for a directory in one step")
+	}
+	root := filepath.Join(t.TempDir(), "root")
+	tr := &Tree{}
+	tr.File("/sys/x", "0")
+	sync(t, tr, root)
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			text, err := os.ReadFile(filepath.Join(root, "sys", "x"))
+			if err == nil && strings.TrimSpace(string(text)) == "" || err != nil && !errors.Is(err, syscall.EISDIR) {
+				done <- fmt.Errorf("read %q, %w", text, err)
+				return
+			}
+		}
+	}()
+	for i := range 300 {
+		next := &Tree{}
+		switch i % 3 {
+		case 0:
+			next.Unreadable("/sys/x")
+		default:
+			next.File("/sys/x", strings.Repeat("1", i+1))
+		}
+		sync(t, next, root)
+	}
+	close(stop)
+	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }
