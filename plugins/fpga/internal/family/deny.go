@@ -83,16 +83,16 @@ func checkNode(host *sysfs.FS, grant Grant, node string) error {
 	return nil
 }
 
-// fmeFeature is the text of a dfl device's file "type" that makes it a feature
-// of the management engine (drivers/fpga/dfl.h, enum dfl_id_type).
-const fmeFeature = "0"
+// fmeFeature in a DFL device's file "type" makes it a feature of the management
+// engine (drivers/fpga/dfl.h, enum dfl_id_type).
+const fmeFeature = 0
 
 // checkUIO denies the features of a DFL card's management engine, such as its
 // Ethernet.
 func checkUIO(host *sysfs.FS, number string) error {
-	kind := ReadText(host, "/sys/class/uio/uio"+number+"/device/type")
+	kind := ReadUint(host, "/sys/class/uio/uio"+number+"/device/type")
 	switch {
-	case kind.Value == fmeFeature:
+	case kind.Known() && kind.Value == fmeFeature:
 		return deny("it is a feature of the card's management engine")
 	case kind.State == Unknown:
 		return deny(fmt.Sprintf("whether it belongs to the card's management engine cannot be read (%v)", kind.Err))

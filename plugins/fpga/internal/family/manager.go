@@ -1,6 +1,7 @@
 package family
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/nomad-devices/nomad-devices/core"
@@ -13,6 +14,12 @@ const (
 	codeManagerBusy  = "manager-busy"
 )
 
+// Managers is the class of the kernel's FPGA managers.
+const Managers = "/sys/class/fpga_manager"
+
+// busy are the states of a manager while it programs.
+var busy = []string{"power up", "reset", "firmware request", "parse header", "write init", "write", "write complete"}
+
 // ManagerFaults says what the state of an FPGA manager means for the FPGA, by
 // the text of its file "state" (drivers/fpga/fpga-mgr.c). Vendors' kernels put a
 // number behind it. A state that could not be read is no verdict, and neither is
@@ -20,8 +27,6 @@ const (
 func ManagerFaults(state Fact[string]) []core.Fault {
 	text, _, _ := strings.Cut(state.Value, ":")
 	switch text = strings.TrimSpace(text); {
-	case text == "" || text == "operating" || text == "unknown":
-		return nil
 	case strings.HasSuffix(text, " error"):
 		return []core.Fault{{
 			Code: codeManagerError, Severity: core.Hard,
@@ -34,11 +39,13 @@ func ManagerFaults(state Fact[string]) []core.Fault {
 			Reason: "the FPGA is powered off",
 			Remedy: "power it up, or reboot the node",
 		}}
-	default:
+	case slices.Contains(busy, text):
 		return []core.Fault{{
 			Code: codeManagerBusy, Severity: core.Soft,
-			Reason: "the FPGA is being programmed: its manager is in the state \"" + text + "\"",
+			Reason: "the FPGA is being programmed",
 			Remedy: "if that lasts, look at the kernel log (dmesg)",
 		}}
+	default: // it is well, or the text is garbage
+		return nil
 	}
 }

@@ -20,6 +20,7 @@ func TestManagerFaults(t *testing.T) {
 		"write error: 0xffffffea": core.Hard, "operating: 0x0": healthy, "power off: 0x1": core.Hard,
 		"power up": core.Soft, "reset": core.Soft, "firmware request": core.Soft, "parse header": core.Soft,
 		"write init": core.Soft, "write": core.Soft, "write complete": core.Soft, "write: 0x1": core.Soft,
+		"": healthy, "resettled": healthy, "\x00\xff": healthy,
 	} {
 		got := healthy
 		for _, fault := range family.ManagerFaults(family.Is(text)) {
