@@ -67,6 +67,29 @@ func ReadUUID(host *sysfs.FS, path string) Fact[UUID] {
 	})
 }
 
+// UUIDs is the parser of a file with one UUID a line. One with all bits clear
+// stands for none and is left out; one with all bits set is [ErrAllOnes]. A file
+// without any is an empty list.
+func UUIDs(data []byte) ([]UUID, error) {
+	text, err := sysfs.Text(data)
+	if err != nil {
+		return nil, err
+	}
+	var list []UUID
+	for _, line := range Lines(text) {
+		u, err := ParseUUID(strings.TrimSpace(line))
+		switch {
+		case err != nil:
+			return nil, err
+		case u == allOnes:
+			return nil, ErrAllOnes
+		case !u.IsZero():
+			list = append(list, u)
+		}
+	}
+	return list, nil
+}
+
 // UUIDAttribute is [Attribute] for a UUID.
 func UUIDAttribute(f Fact[UUID]) core.Value {
 	return Attribute(f, func(u UUID) core.Value { return core.String(u.String()) })
