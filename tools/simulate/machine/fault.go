@@ -16,10 +16,11 @@ type Fault struct {
 	Summary string // one line: what a program sees
 	// Needs is a key without which a card cannot have the fault; empty: any can.
 	Needs string
-	// Set has the card's keys and what they become: "present=false".
+	// Set has the card's keys and what they become: "present=false". "+7" adds
+	// to a number, which is 0 if there is none; "$clock.min" is the value of
+	// another key.
 	Set []string
-	// Change has keys that become something else where the card has them; "+1"
-	// counts a number up. Keys that the card does not have stay away.
+	// Change is like Set for keys that the card has; others stay away.
 	Change []string
 }
 
@@ -54,24 +55,32 @@ func (fault Fault) apply(f *scenario.File, v View, card int) error {
 			v.vendor.Noun, card, v.Card(card, "name"), fault.Name, fault.Needs)
 	}
 	for _, assignment := range fault.Set {
-		key, value, _ := strings.Cut(assignment, "=")
-		if err := f.Set(v.Key(card, key), value); err != nil {
+		if err := assign(f, v, card, assignment); err != nil {
 			return err
 		}
 	}
 	for _, assignment := range fault.Change {
-		key, value, _ := strings.Cut(assignment, "=")
-		if v.Card(card, key) == "" {
+		if key, _, _ := strings.Cut(assignment, "="); v.Card(card, key) == "" {
 			continue
 		}
-		if value == "+1" {
-			value = strconv.FormatInt(v.Number(card, key, 0)+1, 10)
-		}
-		if err := f.Set(v.Key(card, key), value); err != nil {
+		if err := assign(f, v, card, assignment); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func assign(f *scenario.File, v View, card int, assignment string) error {
+	key, value, _ := strings.Cut(assignment, "=")
+	if more, ok := strings.CutPrefix(value, "+"); ok {
+		if n, err := strconv.ParseInt(more, 10, 64); err == nil {
+			value = strconv.FormatInt(v.Number(card, key, 0)+n, 10)
+		}
+	}
+	if other, ok := strings.CutPrefix(value, "$"); ok {
+		value = v.Card(card, other)
+	}
+	return f.Set(v.Key(card, key), value)
 }
 
 // Repair takes all faults from a card: what a fault can change is again as it was

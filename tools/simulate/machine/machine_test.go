@@ -39,7 +39,7 @@ func abacus() *Vendor {
 		Files:     []string{"more"},
 		Rules:     "rule.",
 		Faults: []Fault{
-			{Name: "bent", Summary: "a bead does not move", Needs: "errors", Set: []string{"bent=true"}, Change: []string{"errors=+1", "colour=red"}},
+			{Name: "bent", Summary: "a bead does not move", Needs: "errors", Set: []string{"bent=true", "beads=+3", "label=$serial"}, Change: []string{"errors=+1", "colour=red"}},
 			{Name: "gone", Summary: "it is not there", Set: []string{"present=false"}},
 		},
 		Tree: func(v View) (*tree.Tree, error) {
@@ -163,13 +163,18 @@ func TestFaults(t *testing.T) {
 	f, err := m.Scenario()
 	check(t, err)
 	v := m.Vendor().View(f)
-	if got := v.Card(0, "bent") + v.Card(0, "errors") + v.Card(0, "colour"); got != "true5" {
-		t.Errorf("the broken card: bent, errors, colour %q", got)
+	got := map[string]string{}
+	for _, key := range []string{"bent", "beads", "label", "errors", "colour"} {
+		got[key] = v.Card(0, key)
+	}
+	want := map[string]string{"bent": "true", "beads": "3", "label": "A0", "errors": "5", "colour": ""}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the broken card (-want +got):\n%s", diff)
 	}
 	check(t, m.Repair(0))
 	f, err = m.Scenario()
 	check(t, err)
-	got := map[string]string{}
+	clear(got)
 	for key, value := range f.All() {
 		if !strings.Contains(twoCards, key) {
 			got[key] = value
@@ -322,5 +327,19 @@ func TestManyEditors(t *testing.T) {
 	wg.Wait()
 	if got := files(t, m)["A0"]; got != "80" {
 		t.Errorf("%s errors after 80 faults", got)
+	}
+}
+
+func TestBytes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{"0": 0, "4096": 4096, "0x10": 16, "3 KiB": 3072, "2 MiB": 2 << 20, "80 GiB": 80 << 30} {
+		if got, ok := Bytes(text); got != want || !ok {
+			t.Errorf("Bytes(%q) = %d, %t, want %d", text, got, ok, want)
+		}
+	}
+	for _, text := range []string{"", "many", "2 MB", "9999999999999 GiB"} {
+		if got, ok := Bytes(text); ok {
+			t.Errorf("Bytes(%q) = %d, want none", text, got)
+		}
 	}
 }

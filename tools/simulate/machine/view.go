@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,22 @@ func (v View) Number(n int, key string, otherwise int64) int64 {
 		return value
 	}
 	return otherwise
+}
+
+// Bytes gives an amount of memory of a card: a number of bytes, or one with the
+// unit KiB, MiB or GiB. It is false if there is none.
+func (v View) Bytes(n int, key string) (int64, bool) { return Bytes(v.Card(n, key)) }
+
+// Bytes reads an amount of memory: a number of bytes, or one with the unit KiB,
+// MiB or GiB. It is false for anything else.
+func Bytes(text string) (int64, bool) {
+	number, unit, _ := strings.Cut(text, " ")
+	n, err := strconv.ParseInt(number, 0, 64)
+	shift, known := map[string]int{"": 0, "KiB": 10, "MiB": 20, "GiB": 30}[unit]
+	if err != nil || !known || n > math.MaxInt64>>shift {
+		return 0, false
+	}
+	return n << shift, true
 }
 
 // True gives a truth of a card; otherwise if there is none.

@@ -54,14 +54,15 @@ func plan(v view, gpu int, profiles []string) ([]migSlot, error) {
 		return nil, fmt.Errorf("%d MIG devices do not fit: %d is the most", len(profiles), most)
 	}
 	var (
-		layout    []migSlot
-		current   *instance
-		taken     = make(map[int]bool)
-		counts    = make(map[string]int64)
-		slices    int
-		memory    int64
-		maxMemory = megabytes(v.Card(gpu, "memory.total"))
+		layout  []migSlot
+		current *instance
+		taken   = make(map[int]bool)
+		counts  = make(map[string]int64)
+		slices  int
+		memory  int64
 	)
+	total, _ := v.Bytes(gpu, "memory.total")
+	maxMemory := total >> 20 // the profiles count in MiB
 	for i, profile := range profiles {
 		compute, outer := splitProfile(profile)
 		properties := v.Card(gpu, "mig.profile."+outer)
@@ -130,23 +131,6 @@ func word(text, name string) int64 {
 		}
 	}
 	return 0
-}
-
-// megabytes reads an amount of memory; 0 if it is none.
-func megabytes(text string) int64 {
-	number, unit, _ := strings.Cut(text, " ")
-	n, err := strconv.ParseInt(number, 0, 64)
-	if err != nil {
-		return 0
-	}
-	switch unit {
-	case "GiB":
-		return n << 10
-	case "MiB":
-		return n
-	default:
-		return n >> 20
-	}
 }
 
 func writeLayout(f *scenario.File, v view, gpu int, layout []migSlot) error {
