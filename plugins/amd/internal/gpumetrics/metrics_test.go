@@ -1,8 +1,6 @@
 package gpumetrics
 
 import (
-	"encoding/binary"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -117,8 +115,21 @@ func TestLayouts(t *testing.T) {
 		})
 	}
 	want := []Revision{
-		{1, 0}, {1, 1}, {1, 2}, {1, 3}, {1, 4}, {1, 5}, {1, 6}, {1, 7}, {1, 8},
-		{2, 0}, {2, 1}, {2, 2}, {2, 3}, {2, 4}, {3, 0},
+		{1, 0},
+		{1, 1},
+		{1, 2},
+		{1, 3},
+		{1, 4},
+		{1, 5},
+		{1, 6},
+		{1, 7},
+		{1, 8},
+		{2, 0},
+		{2, 1},
+		{2, 2},
+		{2, 3},
+		{2, 4},
+		{3, 0},
 	}
 	slices.SortFunc(seen, func(a, b Revision) int { return strings.Compare(a.String(), b.String()) })
 	if diff := cmp.Diff(want, seen); diff != "" {
@@ -157,77 +168,6 @@ func TestUnsetIsByWidth(t *testing.T) {
 		if got, ok := m.Float(read[test.member].field); !ok || got != test.want {
 			t.Errorf("%s.%s: %#x is read as %v, %t", test.structure, test.member, test.raw, got, ok)
 		}
-	}
-}
-
-// TestSizes cuts files everywhere, lets headers lie about their size, and adds to
-// their end.
-func TestSizes(t *testing.T) {
-	t.Parallel()
-	for name, s := range structures(t) {
-		revision, partition, ok := revisionOf(name)
-		if !ok {
-			continue
-		}
-		decode := decoderOf(partition)
-		data := s.blob(revision)
-		for n := range data {
-			if _, err := decode(data[:n]); err == nil || errors.Is(err, ErrRevision) {
-				t.Errorf("%s: %d of %d bytes: %v", name, n, s.size, err)
-			}
-			lie := slices.Clone(data)
-			binary.LittleEndian.PutUint16(lie, uint16(n))
-			if _, err := decode(lie); err == nil || errors.Is(err, ErrRevision) {
-				t.Errorf("%s: a size of %d in the header, not %d: %v", name, n, s.size, err)
-			}
-		}
-		whole, err := decode(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		padded, err := decode(append(data, make([]byte, 100)...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(known(whole), known(padded)); diff != "" {
-			t.Errorf("%s: what follows the structure is read (-without +with):\n%s", name, diff)
-		}
-		longer := append(slices.Clone(data), make([]byte, 8)...)
-		binary.LittleEndian.PutUint16(longer, uint16(len(longer)))
-		if _, err := decode(longer); err != nil {
-			t.Errorf("%s: a structure that grew at its end: %v", name, err)
-		}
-	}
-}
-
-func TestErrorsSayWhatWasFound(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name    string
-		data    []byte
-		says    string
-		unknown bool
-	}{
-		{"nothing", nil, "gpu_metrics: 0 bytes", false},
-		{"half a header", []byte{4, 0, 1}, "gpu_metrics: 3 bytes", false},
-		{"zeros", make([]byte, 120), "revision 0.0 and a size of 0 bytes", false},
-		{"the header alone", []byte{120, 0, 1, 3}, "gpu_metrics 1.3: the header gives a size of 120 bytes, and there are 4", false},
-		{"another revision's size", append([]byte{8, 0, 1, 3}, 0, 0, 0, 0), "gpu_metrics 1.3: the header gives a size of 8 bytes, and this revision has 120", false},
-		{"ones", slices.Repeat([]byte{0xff}, 120), "unknown revision 255.255", true},
-		{"a later content", []byte{4, 0, 1, 10}, "unknown revision 1.10, of 4 bytes", true},
-		{"a later content of APUs", []byte{4, 0, 2, 5}, "unknown revision 2.5", true},
-		{"a later format", []byte{4, 0, 4, 0}, "unknown revision 4.0", true},
-	} {
-		m, err := Decode(test.data)
-		if err == nil || !strings.Contains(err.Error(), test.says) || errors.Is(err, ErrRevision) != test.unknown {
-			t.Errorf("%s: error %v, want one that says %q", test.name, err, test.says)
-		}
-		if len(known(m)) > 0 || m.Revision != (Revision{}) {
-			t.Errorf("%s: metrics beside an error", test.name)
-		}
-	}
-	if _, err := DecodePartition([]byte{4, 0, 1, 9}); !errors.Is(err, ErrRevision) || !strings.Contains(err.Error(), "xcp_metrics: unknown revision 1.9") {
-		t.Errorf("the other file's revision: %v", err)
 	}
 }
 
@@ -358,92 +298,5 @@ func TestUintDoesNotWrap(t *testing.T) {
 	m := filled(t, "v1_8", func(m member) (uint64, bool) { return 1 << 63, m.name == "xgmi_read_data_acc" && m.index < 2 })
 	if sum, ok := m.Uint(XGMIRead); ok || sum != 0 {
 		t.Errorf("two times 2^63 is %d", sum)
-	}
-}
-
-func TestPerCycle(t *testing.T) {
-	t.Parallel()
-	type counters struct{ time, cycles, ppt, busy uint64 }
-	at := func(structure string, c counters) Metrics {
-		return filled(t, structure, func(m member) (uint64, bool) {
-			switch m.name {
-			case "firmware_timestamp":
-				return c.time, c.time > 0
-			case "accumulation_counter":
-				return c.cycles, c.cycles > 0
-			case "ppt_residency_acc":
-				return c.ppt, true
-			case "xcp_stats.gfx_busy_acc":
-				return c.busy + uint64(m.index), m.partition == 0 && m.index < 2
-			}
-			return 0, false
-		})
-	}
-	const top = 1 << 32
-	for _, test := range []struct {
-		name          string
-		earlier, now  counters
-		ppt, busy     float64
-		known, number bool
-	}{
-		{"a quarter", counters{1, 1000, 50, 0}, counters{2, 2000, 300, 40000}, 0.25, 40, true, true},
-		{"nothing", counters{1, 1000, 50, 7}, counters{2, 2000, 50, 7}, 0, 0, true, true},
-		{"around the end of 32 bits", counters{1, top - 500, top - 100, 0}, counters{2, 500, 400, 1000}, 0.5, 1, true, true},
-		{"no cycle", counters{1, 1000, 50, 0}, counters{2, 1000, 50, 0}, 0, 0, false, false},
-		{"the same table", counters{1, 1000, 50, 0}, counters{1, 1000, 50, 0}, 0, 0, false, false},
-		{"begun anew", counters{9, 2000, 50, 0}, counters{2, 3000, 50, 0}, 0, 0, false, false},
-		{"cycles begun anew", counters{1, 2000, 50, 0}, counters{2, 1000, 60, 0}, 0, 0, false, false},
-		{"one counter begun anew", counters{1, 1000, 500, 0}, counters{2, 2000, 10, 1000}, 0, 1, false, true},
-		{"no clock", counters{0, 1000, 50, 0}, counters{0, 2000, 300, 40000}, 0.25, 40, true, true},
-		{"cycles unknown", counters{1, 0, 50, 0}, counters{2, 1000, 300, 0}, 0, 0, false, false},
-	} {
-		earlier, now := at("v1_8", test.earlier), at("v1_8", test.now)
-		if got, ok := now.PerCycle(earlier, PPTResidencyAcc); ok != test.known || got != test.ppt {
-			t.Errorf("%s: at the power limit %v, %t, want %v, %t", test.name, got, ok, test.ppt, test.known)
-		}
-		if got, ok := now.Partition(0).PerCycle(earlier.Partition(0), GFXBusyAcc); ok != test.number || got != test.busy {
-			t.Errorf("%s: busy by %v, %t, want %v, %t", test.name, got, ok, test.busy, test.number)
-		}
-	}
-	earlier, now := at("v1_8", counters{1, 1000, 50, 0}), at("v1_8", counters{2, 2000, 300, 0})
-	if got, ok := now.PerCycle(earlier, SocketPower); ok {
-		t.Errorf("the power in a cycle is %v", got)
-	}
-	if got, ok := now.PerCycle(Metrics{}, PPTResidencyAcc); ok {
-		t.Errorf("since nothing %v", got)
-	}
-}
-
-func TestThrottlers(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		bits uint64
-		want []string
-	}{
-		{0, nil},
-		{1<<0 | 1<<16 | 1<<36, []string{"PPT0", "TDC_GFX", "TEMP_HOTSPOT"}},
-		{1<<5 | 1<<6, []string{"FPPT", "SPPT"}},
-		{1<<7 | 1<<23 | 1<<47 | 1<<57, []string{"SPPT_APU", "APCC", "PROCHOT_GFX", "FIT"}},
-		{1<<8 | 1<<63, []string{"BIT_8", "BIT_63"}},
-	} {
-		m := filled(t, "v2_2", func(m member) (uint64, bool) { return test.bits, m.name == "indep_throttle_status" })
-		got, ok := m.Throttlers()
-		if diff := cmp.Diff(test.want, got); !ok || diff != "" {
-			t.Errorf("%#x, %t (-want +got):\n%s", test.bits, ok, diff)
-		}
-	}
-}
-
-func TestFieldsHaveNames(t *testing.T) {
-	t.Parallel()
-	seen := make(map[string]bool)
-	for f := range fieldCount {
-		if f.String() == "" || seen[f.String()] {
-			t.Errorf("field %d is called %q", f, f)
-		}
-		seen[f.String()] = true
-	}
-	if got := fieldCount.String(); got != "unknown field" {
-		t.Errorf("what is no field is called %q", got)
 	}
 }
