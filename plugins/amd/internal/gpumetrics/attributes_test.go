@@ -218,6 +218,7 @@ func TestBrokenLists(t *testing.T) {
 		{"no room for the count", cut(headerSize), "4 bytes, which is less than the header and the number"},
 		{"one attribute too few", change(headerSize, 29), "its 29 attributes end at byte"},
 		{"one attribute too many", change(headerSize, 31), "attribute 31 of 31 begins at byte"},
+		{"less than none of none", append([]byte{8, 0, 1, 9}, 0xff, 0xff, 0xff, 0xff), "its -1 attributes end at byte 8 of 8"},
 		{"less than none", change(headerSize+3, 0xff), "its -16777186 attributes end at byte 8"},
 		{"a type of tomorrow", change(headerSize+countSize+2, 0x80), "attribute 1 of 30 is described by 0x2800001"},
 		{"a code of more than 32 bits", change(headerSize+countSize+4, 1), "attribute 1 of 30 is described by 0x102200001"},

@@ -202,6 +202,8 @@ func TestPartition(t *testing.T) {
 			return 7, true
 		case "num_partition":
 			return 2, true
+		case "pcie_lc_perf_other_end_recovery": // follows the last partition
+			return 3, true
 		}
 		return 0, false
 	})
