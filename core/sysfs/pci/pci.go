@@ -149,13 +149,19 @@ func complete(fs *sysfs.FS, address core.PCIAddress, id ID) (Function, error) {
 	if node, err := fs.ReadInt(dir + "/numa_node"); err == nil && node >= 0 && node <= maxNUMANode {
 		function.NUMANode = int(node)
 	}
-	function.Link = readLink(fs, dir+"/current_link")
-	function.MaxLink = readLink(fs, dir+"/max_link")
+	function.Link, function.MaxLink = ReadLinks(fs, address)
 	return function, errors.Join(errs...)
 }
 
 // maxNUMANode is the largest node that Linux can be built for (NODES_SHIFT 10).
 const maxNUMANode = 1023
+
+// ReadLinks returns what the link of a function runs at now, and what the function
+// could. What is absent or cannot be read is unknown.
+func ReadLinks(fs *sysfs.FS, address core.PCIAddress) (now, most Link) {
+	dir := Path(address)
+	return readLink(fs, dir+"/current_link"), readLink(fs, dir+"/max_link")
+}
 
 func readLink(fs *sysfs.FS, prefix string) Link {
 	var link Link

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,9 @@ type Node struct {
 	// Number is that of the node's directory. It is a counter of the kernel,
 	// never identity; ROCm's runtime numbers the GPUs in its order.
 	Number int
+	// ID is what the driver itself calls the node, in its ioctls and in the files
+	// of its processes. It changes when the GPU is divided anew. 0 is unknown.
+	ID uint32
 	// RenderMinor is M of the node's /dev/dri/renderDM.
 	RenderMinor int
 	// Domain and Location are where the GPU is: PCI domain, and bus<<8 |
@@ -101,6 +105,49 @@ func (n Node) GFX() string {
 
 // GFXMajor returns the major version of the instruction set, or 0.
 func (n Node) GFXMajor() int { return int(n.GFXVersion / 10000) }
+
+const processesPath = "/sys/class/kfd/kfd/proc"
+
+// maxProcesses is the most processes that are asked for what they hold.
+const maxProcesses = 512
+
+// Use is what processes hold of a node, through ROCm.
+type Use struct {
+	// Processes is the number of those that hold memory, Memory how much in bytes.
+	Processes int
+	Memory    uint64
+}
+
+// Uses returns what processes hold of each node, by [Node.ID]. ok is false where
+// the driver does not tell (kfd_process.c, kfd_procfs_add_sysfs_files).
+func Uses(host *sysfs.FS) (uses map[uint32]Use, ok bool) {
+	pids, err := host.ReadDir(processesPath)
+	if err != nil {
+		return nil, false
+	}
+	uses = map[uint32]Use{}
+	for _, pid := range pids[:min(len(pids), maxProcesses)] {
+		dir := processesPath + "/" + pid
+		names, err := host.ReadDir(dir)
+		if err != nil {
+			continue // it ended
+		}
+		for _, name := range names {
+			text, found := strings.CutPrefix(name, "vram_")
+			id, err := strconv.ParseUint(text, 10, 32)
+			if !found || err != nil {
+				continue
+			}
+			if bytes, err := host.ReadUint(dir + "/" + name); err == nil && bytes > 0 {
+				use := uses[uint32(id)]
+				use.Processes++
+				use.Memory += bytes
+				uses[uint32(id)] = use
+			}
+		}
+	}
+	return uses, true
+}
 
 // Read reads the topology. A host without the driver has an empty one. The
 // error says that nothing could be found out.
@@ -184,6 +231,9 @@ func readNode(host *sysfs.FS, dir string, number int) (node Node, gpu bool, err 
 		return Node{}, false, nil
 	}
 	node.Number = number
+	if id, err := host.ReadUint(dir + "/gpu_id"); err == nil && id <= math.MaxUint32 {
+		node.ID = uint32(id)
+	}
 	node.readMemory(host, dir+"/mem_banks")
 	return node, true, nil
 }

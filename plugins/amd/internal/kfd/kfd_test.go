@@ -29,7 +29,15 @@ const machine = `
 ` + nodes + `/1/mem_banks/1/properties	heap_type 0\nsize_in_bytes 99\n
 ` + nodes + `/10/properties	cpu_cores_count 0\nsimd_count 256\nsimd_per_cu 4\nvendor_id 4098\ndevice_id 26720\nlocation_id 1280\ndrm_render_minor 128\n
 ` + nodes + `/2/properties	cpu_cores_count 4\nsimd_count 32\nsimd_per_cu 4\nlocation_id 8\ndrm_render_minor 129\n
+` + nodes + `/1/gpu_id	41097\n
+` + nodes + `/2/gpu_id	99999999999\n
 ` + nodes + `/note	x
+/sys/devices/virtual/kfd/kfd/proc/100/vram_41097	1048576\n
+/sys/devices/virtual/kfd/kfd/proc/100/vram_7	0\n
+/sys/devices/virtual/kfd/kfd/proc/100/sdma_41097	5\n
+/sys/devices/virtual/kfd/kfd/proc/200/vram_41097	4096\n
+/sys/devices/virtual/kfd/kfd/proc/200/vram_x	4096\n
+/sys/devices/virtual/kfd/kfd/proc/300/vram_41097	garbage\n
 `
 
 func TestRead(t *testing.T) {
@@ -40,7 +48,7 @@ func TestRead(t *testing.T) {
 	}
 	want := Topology{GPUs: []Node{
 		{
-			Number: 1, RenderMinor: 130, Domain: 1, Location: 2<<28 | 0x500, VendorID: 0x1002, DeviceID: 0x74a1, ComputeUnits: 38, XCC: 1,
+			Number: 1, ID: 41097, RenderMinor: 130, Domain: 1, Location: 2<<28 | 0x500, VendorID: 0x1002, DeviceID: 0x74a1, ComputeUnits: 38, XCC: 1,
 			GFXVersion: 90402, UniqueID: 1<<64 - 1, HiveID: 16404946649897475633, MaxClock: 2100, Memory: 25767706624, MemoryClock: 1300,
 			MECFirmware: 138, SDMAFirmware: 19,
 		},
@@ -137,6 +145,17 @@ func TestReadWhileItChanges(t *testing.T) {
 	topology, err := Read(host)
 	if err != nil || len(topology.GPUs) != 3 || generations != 4 {
 		t.Errorf("%d GPUs, the generation was read %d times, %v", len(topology.GPUs), generations, err)
+	}
+}
+
+func TestUses(t *testing.T) {
+	t.Parallel()
+	uses, ok := Uses(sysfs.New(sysfstest.UnpackText(t, machine)))
+	if diff := cmp.Diff(map[uint32]Use{41097: {Processes: 2, Memory: 1052672}}, uses); diff != "" || !ok {
+		t.Errorf("%v, -want +got:\n%s", ok, diff)
+	}
+	if uses, ok := Uses(sysfs.New(t.TempDir())); ok {
+		t.Errorf("without the driver: %v", uses)
 	}
 }
 

@@ -1,0 +1,311 @@
+package amd
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nomad-devices/nomad-devices/core"
+	"github.com/nomad-devices/nomad-devices/core/sysfs"
+	"github.com/nomad-devices/nomad-devices/core/sysfs/pci"
+)
+
+// The codes of the faults of a GPU that the driver runs.
+const (
+	codeUncorrectable = "ecc-uncorrectable"
+	codeOldErrors     = "ecc-history"
+	codeDeferred      = "ecc-deferred"
+	codeBadPages      = "bad-pages"
+	codePagesPending  = "bad-pages-pending"
+	codeReset         = "reset"
+	codeResetStuck    = "reset-stuck"
+	codeUnreadable    = "unreadable"
+	codeHot           = "hot"
+	codePCIe          = "pcie-fatal"
+	codeNode          = "node-missing"
+	codeWedged        = "wedged"
+)
+
+const (
+	// resetPatience is how long a reset may take.
+	resetPatience = time.Minute
+	// deferredWindow and deferredMost are how many deferred errors in which time
+	// are too many: poison that piles up is soon read by somebody.
+	deferredWindow = time.Hour
+	deferredMost   = 10
+	// heatMargin is how near to the temperature at which the driver powers the
+	// node off a GPU is taken out of use, in thousandths of a degree.
+	heatMargin = 2000
+)
+
+// watchful is what judging a GPU remembers from scan to scan.
+type watchful struct {
+	ras       rasState
+	resetting time.Time // since when the GPU is in a reset; zero if it is not
+	hot       bool
+	// fatal is the number of fatal PCIe errors, and lost whether it rose.
+	fatal      int64
+	fatalKnown bool
+	lost       bool
+}
+
+// examine returns what is wrong with the GPU.
+func (c *card) examine(s sighting) []core.Fault {
+	now := time.Now()
+	w := &c.watch
+	asleep := c.asleep()
+	if !asleep {
+		w.ras.look(c, now)
+	}
+	faults := w.errorFaults(now, c.vendor.cfg)
+	faults = append(faults, w.pageFaults()...)
+	faults = append(faults, c.fatalFaults(s)...)
+	if asleep {
+		w.resetting = time.Time{}
+		return faults
+	}
+	state := c.probe()
+	if state == stateReset || w.ras.inReset {
+		if w.resetting.IsZero() {
+			w.resetting = now
+		}
+		return append(faults, resetFault(now.Sub(w.resetting)))
+	}
+	w.resetting = time.Time{}
+	if state == stateUnreadable {
+		faults = append(faults, core.Fault{
+			Code: codeUnreadable, Severity: core.Soft,
+			Reason: "the driver does not tell anything about the GPU: none of its sensors can be read",
+			Remedy: "look at the kernel log (dmesg | grep amdgpu); a GPU that fell off the bus needs a reset or a reboot",
+		})
+	}
+	return append(faults, c.heatFaults()...)
+}
+
+// asleep reports whether the GPU is suspended, or may be. Reading what needs its
+// hardware would wake it on older kernels, and fails on newer ones.
+func (c *card) asleep() bool {
+	status, err := c.vendor.host.ReadString(c.file("power/runtime_status"))
+	switch {
+	case err == nil:
+		return status != "active" && status != "unsupported"
+	default:
+		return !sysfs.IsAbsent(err)
+	}
+}
+
+// state is how a GPU answers.
+type state int
+
+const (
+	stateFine state = iota
+	stateReset
+	stateUnreadable
+)
+
+// live are files that need the GPU's hardware and that each GPU has some of.
+var live = []string{"gpu_busy_percent", "mem_busy_percent", "pp_dpm_sclk"}
+
+// probe asks the GPU for something. EBUSY is a reset or a card that is being set
+// up; older kernels say EPERM for that (amdgpu_pm.c).
+func (c *card) probe() state {
+	c.hwmon.find(c)
+	answered, failed := 0, 0
+	book := func(err error) (reset bool) {
+		switch {
+		case errors.Is(err, syscall.EBUSY):
+			return true
+		case err == nil || errors.Is(err, errImplausible) || errors.Is(err, sysfs.ErrMalformed):
+			answered++
+		case !unsupported(err):
+			failed++
+		}
+		return false
+	}
+	for _, name := range live {
+		if _, err := c.vendor.host.Read(c.file(name)); book(err) {
+			return stateReset
+		}
+	}
+	for _, label := range []string{"junction", "edge"} {
+		if _, err := c.hwmon.read(c, label, "input"); book(err) {
+			return stateReset
+		}
+	}
+	if answered == 0 && failed > 0 {
+		return stateUnreadable
+	}
+	return stateFine
+}
+
+func resetFault(lasts time.Duration) core.Fault {
+	if lasts > resetPatience {
+		return core.Fault{
+			Code: codeResetStuck, Severity: core.Hard,
+			Reason: "a reset of the GPU did not finish",
+			Remedy: "look at the kernel log (dmesg | grep amdgpu), then reload the driver or reboot the node",
+		}
+	}
+	return core.Fault{
+		Code: codeReset, Severity: core.Hard,
+		Reason: "the GPU is being reset: jobs that used it have lost their work",
+		Remedy: "it comes back by itself",
+	}
+}
+
+// errorFaults returns what the error counters mean.
+func (w *watchful) errorFaults(now time.Time, cfg *Config) []core.Fault {
+	var faults []core.Fault
+	for _, b := range w.ras.blocks {
+		if after := cfg.UERecoverAfter; after > 0 && !b.risen.IsZero() && now.Sub(b.risen) >= after {
+			b.risen = time.Time{}
+		}
+	}
+	const reset = "stop its jobs, then reset the GPU or reload the driver; it comes back when its counters begin anew"
+	if blocks := w.ras.where(func(b *rasBlock) bool { return !b.risen.IsZero() }); len(blocks) > 0 {
+		faults = append(faults, core.Fault{
+			Code: codeUncorrectable, Severity: core.Hard,
+			Reason: "uncorrectable errors in " + strings.Join(blocks, ", "), Remedy: reset,
+		})
+	}
+	if blocks := w.ras.where(func(b *rasBlock) bool { return b.old && b.risen.IsZero() }); len(blocks) > 0 {
+		f := core.Fault{
+			Code: codeOldErrors, Severity: core.Notice,
+			Reason: "uncorrectable errors in " + strings.Join(blocks, ", ") + " before the plugin was started",
+			Remedy: "reset the GPU if it was not reset since",
+		}
+		if cfg.StrictECC {
+			f.Severity, f.Remedy = core.Hard, reset
+		}
+		faults = append(faults, f)
+	}
+	switch n := w.ras.deferredSince(now.Add(-deferredWindow)); {
+	case n >= deferredMost:
+		faults = append(faults, core.Fault{
+			Code: codeDeferred, Severity: core.Soft,
+			Reason: "many deferred memory errors within an hour: poison that nobody has read yet piles up",
+			Remedy: "drain the GPU and reset it; if they come back, replace it",
+		})
+	case n > 0:
+		faults = append(faults, core.Fault{
+			Code: codeDeferred, Severity: core.Notice,
+			Reason: "deferred memory errors within the last hour: poison that nobody has read yet",
+		})
+	}
+	return faults
+}
+
+// pageFaults returns what the list of failed pages means.
+func (w *watchful) pageFaults() []core.Fault {
+	var faults []core.Fault
+	if w.ras.pages.unreserved > 0 {
+		faults = append(faults, core.Fault{
+			Code: codeBadPages, Severity: core.Hard,
+			Reason: "pages of its memory failed and could not be taken out of use",
+			Remedy: "stop its jobs and reload the driver; if that does not help, replace the GPU",
+		})
+	}
+	if w.ras.pages.pending > 0 {
+		faults = append(faults, core.Fault{
+			Code: codePagesPending, Severity: core.Notice,
+			Reason: "pages of its memory failed and are taken out of use at the next reset",
+			Remedy: "reset the GPU when its jobs are done",
+		})
+	}
+	return faults
+}
+
+// heatFaults takes a GPU out of use before the driver powers the node off over its
+// heat.
+func (c *card) heatFaults() []core.Fault {
+	for _, label := range []string{"junction", "edge"} {
+		now, err := c.hwmon.temperature(c, label, "input")
+		if err != nil {
+			continue
+		}
+		limit, err := c.hwmon.temperature(c, label, "emergency")
+		if err != nil || limit <= 0 {
+			break
+		}
+		cool, err := c.hwmon.temperature(c, label, "crit")
+		if err != nil || cool <= 0 || cool > limit-heatMargin {
+			cool = limit - heatMargin
+		}
+		c.watch.hot = now >= limit-heatMargin || c.watch.hot && now >= cool
+		break
+	}
+	if !c.watch.hot {
+		return nil
+	}
+	return []core.Fault{{
+		Code: codeHot, Severity: core.Soft,
+		Reason: "the GPU is about as hot as it may be before the driver powers the node off",
+		Remedy: "look at the cooling; it comes back when it is cooler",
+	}}
+}
+
+// fatalFaults tells of fatal errors of the PCIe link since the last scan, on the
+// GPU or on its board's own bridge
+// (Documentation/ABI/testing/sysfs-bus-pci-devices-aer_stats).
+func (c *card) fatalFaults(s sighting) []core.Fault {
+	if !s.onBus {
+		return nil
+	}
+	var total int64
+	known := false
+	for _, address := range []core.PCIAddress{c.address, c.bridge} {
+		if address == "" {
+			continue
+		}
+		if n, err := c.aer(address, "fatal"); err == nil {
+			total, known = total+n, true
+		}
+	}
+	w := &c.watch
+	if known {
+		switch {
+		case w.fatalKnown && total > w.fatal:
+			w.lost = true
+		case total < w.fatal:
+			w.lost = false // the function was found anew
+		}
+		w.fatal, w.fatalKnown = total, true
+	}
+	if !w.lost {
+		return nil
+	}
+	return []core.Fault{{
+		Code: codePCIe, Severity: core.Soft,
+		Reason: "a fatal error on the PCIe link of the GPU",
+		Remedy: "look at the kernel log (dmesg | grep AER); reset the GPU, or remove and rescan it",
+	}}
+}
+
+// aer returns the number of PCIe errors of a kind that a function had.
+func (c *card) aer(address core.PCIAddress, kind string) (int64, error) {
+	data, err := c.vendor.host.Read(pci.Path(address) + "/aer_dev_" + kind)
+	if err != nil {
+		return 0, err
+	}
+	return parseAER(data)
+}
+
+// nodeFaults tells of device nodes that a task would need and that are not there.
+func (c *card) nodeFaults(r *ref) []core.Fault {
+	for _, n := range r.nodes() {
+		exists, err := c.vendor.host.Exists(n)
+		if err == nil && !exists {
+			return []core.Fault{{
+				Code: codeNode, Severity: core.Soft,
+				Reason: fmt.Sprintf("the device node of the GPU is missing: %s", kindOf(n)),
+				Remedy: "check that udev or devtmpfs runs on the node; udevadm trigger makes the nodes anew",
+			}}
+		}
+	}
+	return nil
+}
+
+// kindOf names a node without its number, which changes from boot to boot.
+func kindOf(node string) string { return strings.TrimRight(node, "0123456789") }

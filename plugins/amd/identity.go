@@ -1,0 +1,106 @@
+package amd
+
+import (
+	"fmt"
+
+	"github.com/nomad-devices/nomad-devices/core"
+	"github.com/nomad-devices/nomad-devices/core/sysfs"
+	"github.com/nomad-devices/nomad-devices/core/sysfs/pci"
+	"github.com/nomad-devices/nomad-devices/plugins/amd/internal/kfd"
+)
+
+// identities is what GPUs are called, by where they are. What was decided once
+// stays as long as the process lives, or until another GPU is there.
+type identities map[core.PCIAddress]identity
+
+// identity is one GPU's.
+type identity struct {
+	id string
+	// uid is the unique ID, or empty for a GPU that has none.
+	uid string
+}
+
+// identify says what the GPUs are called that a scan saw: by their unique ID,
+// which is the same in whatever slot and host they are, or else by where they are.
+// Two that claim one unique ID, as virtual functions of one GPU may, are both named
+// by where they are. One whose ID cannot be read and was not decided before stays
+// without a name.
+func (v *Vendor) identify(seen map[core.PCIAddress]sighting) {
+	undecided := map[core.PCIAddress]string{}
+	claims := map[string]int{}
+	for address, s := range seen {
+		uid, known := v.uniqueID(address, s)
+		before, decided := v.identities[address]
+		if decided && known && uid != "" && before.uid != "" && uid != before.uid {
+			delete(v.identities, address) // another GPU took the place
+			delete(v.cards, address)
+			decided = false
+		}
+		if !decided && known {
+			undecided[address] = uid
+			claims[uid]++
+		}
+	}
+	owners := map[string]bool{}
+	for address, i := range v.identities {
+		if _, present := seen[address]; present {
+			owners[i.uid] = true
+		}
+	}
+	for address, uid := range undecided {
+		i := identity{id: "PCI-" + string(address), uid: uid}
+		switch {
+		case uid == "":
+		case claims[uid] > 1 || owners[uid]:
+			v.log.Warn("several GPUs claim one unique ID; this one is named by its PCI address", "gpu", address, "unique_id", uid)
+		default:
+			i.id = "GPU-" + uid
+		}
+		v.identities[address] = i
+	}
+	for address, s := range seen {
+		s.id, s.uid = v.identities[address].id, v.identities[address].uid
+		seen[address] = s
+	}
+}
+
+// uniqueID returns a GPU's unique ID in 16 hexadecimal digits, or "" for one that
+// has none. The driver's file needs no access to the hardware (amdgpu_pm.c,
+// amdgpu_get_unique_id). The ID is not known while the driver is away or cannot be
+// asked.
+func (v *Vendor) uniqueID(address core.PCIAddress, s sighting) (uid string, known bool) {
+	if s.onBus && s.function.Driver != driverName {
+		return "", false
+	}
+	text, err := v.host.ReadString(pci.Path(address) + "/unique_id")
+	if err == nil && text == "" || sysfs.IsAbsent(err) {
+		// The driver shows an empty file for 0, and no file at all for GPUs that
+		// have none. KFD knows the IDs of some of these.
+		return commonID(s.nodes), len(s.nodes) > 0 || s.unsure == nil
+	}
+	if err != nil {
+		return "", false
+	}
+	n, err := sysfs.Hex([]byte(text))
+	switch {
+	case err != nil:
+		return "", false
+	case n == 0:
+		return commonID(s.nodes), len(s.nodes) > 0 || s.unsure == nil
+	default:
+		return fmt.Sprintf("%016x", n), true
+	}
+}
+
+// commonID returns the unique ID that all nodes of a GPU share, or "".
+func commonID(nodes []kfd.Node) string {
+	if len(nodes) == 0 || nodes[0].UniqueID == 0 {
+		return ""
+	}
+	for _, n := range nodes[1:] {
+		if n.UniqueID != nodes[0].UniqueID {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%016x", nodes[0].UniqueID)
+}
