@@ -113,3 +113,26 @@ func Hex(n uint64) core.Value { return core.String(fmt.Sprintf("%#x", n)) }
 func Lines(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' || r == 0 })
 }
+
+// maxWord is longer than any name, version or serial number of a card.
+const maxWord = 128
+
+// Word is the parser of a name, a version or a serial number: one short line of
+// printable ASCII characters, which may hold blanks. What else is in such a file
+// is garbage. An empty file is an error as well.
+func Word(data []byte) (string, error) {
+	text, err := sysfs.Text(data)
+	switch {
+	case err != nil:
+		return "", err
+	case text == "":
+		return "", errEmpty
+	case len(text) > maxWord || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }):
+		return "", fmt.Errorf("%w: %.40q is no name", sysfs.ErrMalformed, text)
+	default:
+		return text, nil
+	}
+}
+
+// ReadWord reads a file with a [Word].
+func ReadWord(host *sysfs.FS, path string) Fact[string] { return Read(host, path, Word) }
