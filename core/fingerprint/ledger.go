@@ -190,7 +190,15 @@ func (l *ledger) look(now time.Time, e *entry, faults []core.Fault, cleared []st
 	if e.health.State().Healthy {
 		e.returns = 0
 	}
-	l.log.health(e.device, before, e.health.State())
+	l.tell(e, before)
+}
+
+// tell logs how the health of a device changed, if it is listed: of those that
+// are not there may be many, such as a card's layouts of the last ten minutes.
+func (l *ledger) tell(e *entry, before health.State) {
+	if !e.dropped {
+		l.log.health(e.device, before, e.health.State())
+	}
 }
 
 // event lays a fault on devices at once.
@@ -201,7 +209,7 @@ func (l *ledger) event(now time.Time, ids []string, fault core.Fault) {
 		}
 		before := e.health.State()
 		e.health.Event(now, fault)
-		l.log.health(e.device, before, e.health.State())
+		l.tell(e, before)
 	}
 }
 

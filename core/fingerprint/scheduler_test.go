@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +44,12 @@ func bubble(t *testing.T, prepare func(*coretest.Hardware), test func(*coretest.
 
 func run(t *testing.T, vendor core.Vendor) (*fingerprint.Scheduler, func() error) {
 	t.Helper()
+	return runLogging(t, vendor, t.Output())
+}
+
+// runLogging is run with a place of its own for the log.
+func runLogging(t *testing.T, vendor core.Vendor, log io.Writer) (*fingerprint.Scheduler, func() error) {
+	t.Helper()
 	var s *fingerprint.Scheduler
 	calls := guard.NewGroup(func(string) { s.Wake() })
 	s = fingerprint.New(vendor, calls, fingerprint.Options{
@@ -49,7 +57,7 @@ func run(t *testing.T, vendor core.Vendor) (*fingerprint.Scheduler, func() error
 		DriverTimeout: 5 * time.Second,
 		Health:        health.Policy{UnhealthyAfter: config.Span{Looks: 3}, RecoverAfter: config.Span{Time: 30 * time.Second}},
 		Ignored:       func(d core.Device) bool { return d.ID == "ignored" },
-		Log:           hclog.New(&hclog.LoggerOptions{Output: t.Output(), Level: hclog.Debug}),
+		Log:           hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug}),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -236,6 +244,35 @@ func TestADeviceThatIsGoneIsMissedForAMinute(t *testing.T) {
 		h.Put("card c", coretest.Device("c"))
 		time.Sleep(period + 31*time.Second)
 		wantStates(t, "back and well for a while", s, map[string]string{"a": "ok", "b": "ok", "c": "ok"})
+	})
+}
+
+// What is listed no more is of no interest to anybody who reads the log, however
+// often the driver fails to list what is there.
+func TestADeviceThatIsListedNoMoreIsLoggedNoMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &coretest.Hardware{}
+		threeCards(h)
+		var log strings.Builder // read when Run has ended
+		s, end := runLogging(t, h, &log)
+		synctest.Wait()
+		h.Remove("card c")
+		time.Sleep(3 * period)
+		wantStates(t, "gone", s, map[string]string{"a": "ok", "b": "ok"})
+		for range 3 {
+			h.FailDiscover(errors.New("no list"))
+			h.Tell(core.Event{Look: true})
+			time.Sleep(time.Second)
+			h.FailDiscover(nil)
+			h.Tell(core.Event{Fault: &core.Fault{Code: "xid", Severity: core.Hard, Reason: "broken"}})
+			time.Sleep(time.Second)
+		}
+		_ = end()
+		_, after, dropped := strings.Cut(log.String(), "listed no more: ")
+		if strings.Contains(after, "device=c pci") || !strings.Contains(after, "device=b pci") || !dropped {
+			t.Errorf("want lines about b, and none about c after it was dropped:\n%s", log.String())
+		}
 	})
 }
 
