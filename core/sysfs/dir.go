@@ -67,7 +67,7 @@ func (f *FS) LinkName(linkPath string) (string, error) {
 // followed. The result is a host path again: [FS.Full] puts the root in front.
 func (f *FS) Resolve(path string) (string, error) {
 	return access(f, "resolve", path, true, func(root *hostRoot, name string) (string, error) {
-		name, err := resolve(root.Root, name, true)
+		name, err := root.resolve(name)
 		if err != nil {
 			return "", err
 		}
@@ -80,12 +80,12 @@ func (f *FS) Resolve(path string) (string, error) {
 
 // Stat describes what a path leads to.
 func (f *FS) Stat(path string) (fs.FileInfo, error) {
-	return access(f, "stat", path, true, (*hostRoot).Stat)
+	return access(f, "stat", path, true, func(root *hostRoot, name string) (fs.FileInfo, error) { return root.stat(name, true) })
 }
 
 // Lstat describes what a path names; a link is not followed.
 func (f *FS) Lstat(path string) (fs.FileInfo, error) {
-	return access(f, "lstat", path, false, (*hostRoot).Lstat)
+	return access(f, "lstat", path, false, func(root *hostRoot, name string) (fs.FileInfo, error) { return root.stat(name, false) })
 }
 
 // Exists reports whether a path leads to something. An error means that this is

@@ -73,3 +73,22 @@ func TestKernelFiles(t *testing.T) {
 		t.Errorf("/sys/kernel/uevent_seqnum: %d, %v", n, err)
 	}
 }
+
+// The root of the host itself is a root like any other.
+func TestResolveBelowSlash(t *testing.T) {
+	t.Parallel()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(".", filepath.Join(dir, "here")); err != nil {
+		t.Fatal(err)
+	}
+	host := sysfs.New("/")
+	if got, err := host.Resolve(dir + "/here/here"); got != dir || err != nil {
+		t.Errorf("Resolve = %q, %v, want %q", got, err, dir)
+	}
+	if info, err := host.Lstat(dir + "/here"); err != nil || info.Mode()&fs.ModeSymlink == 0 || info.Name() != "here" {
+		t.Errorf("Lstat = %v, %v", info, err)
+	}
+}

@@ -2,6 +2,7 @@ package sysfs
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 )
 
@@ -80,4 +81,27 @@ func (r *hostRoot) readlink(name string) (string, error) {
 		return target, err
 	}
 	return r.Readlink(name)
+}
+
+// stat describes what a path leads to. Unless follow is set, that is the link if
+// the path ends in one.
+func (r *hostRoot) stat(name string, follow bool) (fs.FileInfo, error) {
+	info, err := r.statAtOnce(name, follow)
+	switch {
+	case !errors.Is(err, errWalk):
+		return info, err
+	case follow:
+		return r.Stat(name)
+	default:
+		return r.Lstat(name)
+	}
+}
+
+// resolve returns the path of what a path leads to.
+func (r *hostRoot) resolve(name string) (string, error) {
+	resolved, err := r.resolveAtOnce(name)
+	if !errors.Is(err, errWalk) {
+		return resolved, err
+	}
+	return resolve(r.Root, name, true)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -111,3 +113,54 @@ func (r *hostRoot) readlinkAtOnce(name string) (string, error) {
 	}
 	return string(target[:n]), nil
 }
+
+func (r *hostRoot) statAtOnce(name string, follow bool) (fs.FileInfo, error) {
+	flags := uint64(unix.O_PATH)
+	if !follow {
+		flags |= unix.O_NOFOLLOW
+	}
+	fd, err := r.beneath(name, flags)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), name)
+	defer file.Close()
+	return file.Stat()
+}
+
+// resolveAtOnce asks the kernel where a path has led to, and takes off it where the
+// root is. That needs /proc, and that nothing of the path was removed meanwhile.
+func (r *hostRoot) resolveAtOnce(name string) (string, error) {
+	fd, err := r.beneath(name, unix.O_PATH)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	conn, err := r.dir.SyscallConn()
+	if err != nil {
+		return "", err
+	}
+	var root, path string
+	var rootErr, pathErr error
+	err = conn.Control(func(dir uintptr) {
+		root, rootErr = place(int(dir))
+		path, pathErr = place(fd)
+	})
+	if err != nil {
+		return "", err
+	}
+	if rootErr != nil || pathErr != nil {
+		return "", errWalk
+	}
+	if path == root {
+		return ".", nil
+	}
+	below, ok := strings.CutPrefix(path, strings.TrimSuffix(root, "/")+"/")
+	if !ok || strings.HasSuffix(path, " (deleted)") {
+		return "", errWalk
+	}
+	return below, nil
+}
+
+// place returns the path of what a descriptor is open on (proc_pid_fd(5)).
+func place(fd int) (string, error) { return os.Readlink("/proc/self/fd/" + strconv.Itoa(fd)) }
