@@ -1,3 +1,3 @@
-// Package fpga is the Nomad device plugin for FPGAs of five driver families. It
+// Package fpga is the Nomad device plugin for FPGAs of several driver families. It
 // reads the kernel's files alone: no vendor runtime, no cgo.
 package fpga

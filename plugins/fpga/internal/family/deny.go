@@ -19,7 +19,8 @@ var ErrDenied = errors.New("it is never handed to a task")
 // rule denies device nodes.
 type rule struct {
 	node *regexp.Regexp
-	why  string
+	// can is what a task that holds the node can do.
+	can string
 	// unless says that a Grant may hold the node by its Exceptions.
 	unless bool
 }
@@ -27,15 +28,15 @@ type rule struct {
 // denied are the nodes by which a task could take more than its device: write
 // flash, load any image, reset the card or the host, read the host's memory.
 var denied = []rule{
-	{regexp.MustCompile(`^/dev/(dfl-fme|intel-fpga-fme)\.\d+$`), "it programs the card and takes the ports of other tasks", true},
-	{regexp.MustCompile(`^/dev/ami0$`), "it is the driver's own node, for all cards", false},
-	{regexp.MustCompile(`^/dev/ami`), "it writes the flash and resets the card, for anybody who holds it", true},
-	{regexp.MustCompile(`^/dev/(fpga_image_load|ifpga_sec|mtd|avmmi-bmc)`), "it writes the card's flash or reaches its board controller", false},
-	{regexp.MustCompile(`^/dev/xclmgmt`), "it writes the flash and resets the card", false},
-	{regexp.MustCompile(`^/dev/xfpga/.*\.m\d+`), "it is a management node: configuration port, JTAG, mailbox", false},
-	{regexp.MustCompile(`^/dev/ptp`), "it sets a clock that others use", false},
-	{regexp.MustCompile(`^/dev/(mem|kmem|port)$`), "it is the host's memory", false},
-	{regexp.MustCompile(`^/dev/fpga\d+$`), "it programs the FPGA", true},
+	{regexp.MustCompile(`^/dev/(dfl-fme|intel-fpga-fme)\.\d+$`), "program the card and take the ports of other tasks", true},
+	{regexp.MustCompile(`^/dev/ami0$`), "reach all cards of the driver", false},
+	{regexp.MustCompile(`^/dev/ami`), "write the card's flash, reset it and choose what it boots", true},
+	{regexp.MustCompile(`^/dev/(fpga_image_load|ifpga_sec|mtd|avmmi-bmc)`), "write the card's flash or reach its board controller", false},
+	{regexp.MustCompile(`^/dev/xclmgmt`), "write the card's flash and reset it", false},
+	{regexp.MustCompile(`^/dev/xfpga/.*\.m\d+`), "reach the card's configuration port, JTAG or mailbox", false},
+	{regexp.MustCompile(`^/dev/ptp`), "set a clock that others use", false},
+	{regexp.MustCompile(`^/dev/(mem|kmem|port)$`), "read and write the host's memory", false},
+	{regexp.MustCompile(`^/dev/fpga\d+$`), "program the FPGA", false},
 }
 
 // Check returns an error that wraps [ErrDenied] if a grant holds what must never
@@ -63,6 +64,18 @@ func Check(host *sysfs.FS, grant Grant) error {
 	return errors.Join(errs...)
 }
 
+// Danger returns what a task could do with a node that is never handed over, or
+// only by way of [Grant.Exceptions]: "write the card's flash". It is empty for
+// all other nodes. It knows the node by its name alone; see [Check].
+func Danger(node string) string {
+	for _, r := range denied {
+		if r.node.MatchString(node) {
+			return r.can
+		}
+	}
+	return ""
+}
+
 func deny(why string) error { return fmt.Errorf("%w: %s", ErrDenied, why) }
 
 func checkNode(host *sysfs.FS, grant Grant, node string) error {
@@ -71,7 +84,7 @@ func checkNode(host *sysfs.FS, grant Grant, node string) error {
 	}
 	for _, r := range denied {
 		if r.node.MatchString(node) && !(r.unless && slices.Contains(grant.Exceptions, node)) {
-			return deny(r.why)
+			return deny("with it a task can " + r.can)
 		}
 	}
 	if number, ok := strings.CutPrefix(node, "/dev/uio"); ok {

@@ -59,9 +59,9 @@ func TestCheckNodes(t *testing.T) {
 		"/dev/dfl-port.0": "", "/dev/intel-fpga-port.1": "", "/dev/dri/renderD128": "", "/dev/vfio/vfio": "",
 		"/dev/xfpga/dma.qdma.u25857.0": "", "/dev/harmless": "", "/dev/uio1": "", "/dev/uio2": "", "/dev/uio7": "",
 		"/dev/vfio/1": "", "/dev/vfio/3": "",
-		"/dev/dfl-fme.0": "programs the card", "/dev/intel-fpga-fme.12": "programs the card", "/dev/fpga0": "programs",
+		"/dev/dfl-fme.0": "program the card", "/dev/intel-fpga-fme.12": "program the card", "/dev/fpga0": "program the FPGA",
 		"/dev/fpga_image_load0": "flash", "/dev/ifpga_sec0": "flash", "/dev/mtd0": "flash", "/dev/mtd0ro": "flash", "/dev/avmmi-bmc.3.auto": "flash",
-		"/dev/xclmgmt25856": "resets the card", "/dev/xfpga/icap.m25856.0": "JTAG", "/dev/xfpga/xvc_pri.m25856.0": "JTAG",
+		"/dev/xclmgmt25856": "flash and reset it", "/dev/xfpga/icap.m25856.0": "JTAG", "/dev/xfpga/xvc_pri.m25856.0": "JTAG",
 		"/dev/ami1": "flash", "/dev/ami0": "all cards", "/dev/ami-bdf-c1:00.0": "flash",
 		"/dev/ptp2": "clock", "/dev/mem": "memory", "/dev/kmem": "memory", "/dev/innocent": "memory", "/dev/../dev/mem": "memory",
 		"/dev/uio0": "management engine", "/dev/uio3": "cannot be read",
@@ -82,7 +82,7 @@ func TestCheckExceptions(t *testing.T) {
 	t.Parallel()
 	fs := sysfs.New(t.TempDir())
 	for node, allowed := range map[string]bool{
-		"/dev/dfl-fme.0": true, "/dev/ami1": true, "/dev/fpga0": true,
+		"/dev/dfl-fme.0": true, "/dev/ami1": true, "/dev/fpga0": false,
 		"/dev/ami0": false, "/dev/mem": false, "/dev/xclmgmt1": false, "/dev/mtd0": false,
 	} {
 		err := family.Check(fs, family.Grant{

@@ -2,6 +2,7 @@ package family
 
 import (
 	"context"
+	"time"
 
 	"github.com/nomad-devices/nomad-devices/core"
 )
@@ -61,11 +62,12 @@ type Instance interface {
 	Grant(ctx context.Context) (Grant, error)
 }
 
-// Preparer is an [Instance] that can be made ready before a task gets it.
+// Preparer is an [Instance] that can be made ready before a task gets it. Its
+// methods are those of [core.Preparer] for one device.
 type Preparer interface {
 	Instance
 
-	// Prepare makes the device ready, under the rules of [core.Preparer].
+	Preparation() time.Duration
 	Prepare(ctx context.Context) error
 }
 

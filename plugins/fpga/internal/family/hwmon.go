@@ -1,9 +1,11 @@
 package family
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/nomad-devices/nomad-devices/core"
 	"github.com/nomad-devices/nomad-devices/core/sysfs"
@@ -108,11 +110,8 @@ func Channels(host *sysfs.FS, chip Hwmon) []Channel {
 		}
 		channels = append(channels, c)
 	}
-	slices.SortStableFunc(channels, func(a, b Channel) int {
-		if a.Kind != b.Kind {
-			return 0 // the directory has them by name
-		}
-		return a.Number - b.Number
+	slices.SortFunc(channels, func(a, b Channel) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), a.Number-b.Number)
 	})
 	return channels
 }

@@ -2,6 +2,7 @@ package family
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nomad-devices/nomad-devices/core"
 	"github.com/nomad-devices/nomad-devices/core/describe"
@@ -30,6 +31,11 @@ var (
 	Serial      = &describe.Stat{Name: "serial", On: "xrt, ami", Description: "Serial number of the board"}
 )
 
+// Measured returns the readings that have a value.
+func Measured(readings ...core.Reading) []core.Reading {
+	return slices.DeleteFunc(readings, func(r core.Reading) bool { return !r.Value.Known() })
+}
+
 // PCIAttributes adds what is known of a PCI function to a device's attributes.
 func (s *Scan) PCIAttributes(attributes map[string]core.Value, address core.PCIAddress) {
 	id, err := s.PCI(address)
@@ -41,7 +47,7 @@ func (s *Scan) PCIAttributes(attributes map[string]core.Value, address core.PCIA
 		attributes[PCIID.Name] = core.String(id.String())
 		attributes[PCIVendor.Name] = core.String(fmt.Sprintf("0x%04x", id.Vendor))
 		attributes[PCIDevice.Name] = core.String(fmt.Sprintf("0x%04x", id.Device))
-		if id.SubsystemVendor != 0 {
+		if id.SubsystemVendor != 0 && id.SubsystemDevice != 0 { // which is what a file that is missing leaves
 			attributes[PCISubsystem.Name] = core.String(fmt.Sprintf("%04x:%04x", id.SubsystemVendor, id.SubsystemDevice))
 		}
 	}
