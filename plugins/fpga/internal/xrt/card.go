@@ -64,7 +64,7 @@ func (c *fpga) device(l look) core.Device {
 	board := readBoard(c.scan, c.user)
 	d := core.Device{
 		ID:         name + ":" + string(c.user.address),
-		Group:      s.group(memory, c.user.address, boardName(c.scan, c.user, board)),
+		Group:      s.group(memory, c.user.address, model(c.scan, c.user, board)),
 		PCI:        c.user.address,
 		Attributes: c.attributes(l, s, vbnv, board),
 		Faults:     l.state.faults(),
@@ -122,7 +122,7 @@ func (c *factory) read(context.Context) ([]core.Device, error) {
 	board := readBoard(c.scan, c.mgmt)
 	d := core.Device{
 		ID:         name + ":" + string(c.mgmt.address),
-		Group:      s.group(c.scan.Memory, c.mgmt.address, boardName(c.scan, c.mgmt, board)),
+		Group:      s.group(c.scan.Memory, c.mgmt.address, model(c.scan, c.mgmt, board)),
 		PCI:        c.mgmt.address,
 		Attributes: map[string]core.Value{family.Name.Name: core.String(name)},
 		Faults:     mgmtFaults(host, c.mgmt),
@@ -150,8 +150,11 @@ func (c *factory) read(context.Context) ([]core.Device, error) {
 // keyU30 is the key of all U30 together, where a device is a whole card.
 const keyU30 = "u30"
 
-// deviceU30 is the number of a U30's user functions.
-const deviceU30 = 0x513d
+// deviceU30 is the number of a U30's user functions, of which a card has two.
+const (
+	deviceU30  = 0x513d
+	fpgasOfU30 = 2
+)
 
 func (c *fpga) isU30() bool {
 	id, err := c.scan.PCI(c.user.address)
@@ -182,13 +185,17 @@ func (c cards) read(context.Context) ([]core.Device, error) {
 		}
 		if serial.Known() {
 			places[serial.Value] = len(devices)
-		} else {
-			d.Faults = append(d.Faults, core.Fault{
-				Code: codeNoCard, Severity: core.Soft,
-				Reason: "which card the FPGA belongs to is not known: it has not told its serial number", Remedy: remedyWait,
-			})
 		}
 		devices = append(devices, d)
+	}
+	for i, d := range devices {
+		if len(d.Ref.(*instance).fpgas) < fpgasOfU30 {
+			devices[i].Faults = append(d.Faults, core.Fault{
+				Code: codeHalf, Severity: core.Soft,
+				Reason: "one of the card's two FPGAs is missing, or has not told its serial number yet, by which the two find each other",
+				Remedy: remedyWait,
+			})
+		}
 	}
 	return devices, errors.Join(errs...)
 }

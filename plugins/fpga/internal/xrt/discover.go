@@ -152,7 +152,7 @@ func siblings(scan *family.Scan, mgmt function) (address core.PCIAddress, driver
 		if f.slot() != mgmt.slot() || f == mgmt {
 			continue
 		}
-		if vendor, err := scan.Vendor(f.address); err != nil || !slices.Contains(vendors, vendor) {
+		if vendor, err := scan.Vendor(f.address); err == nil && !slices.Contains(vendors, vendor) {
 			continue
 		}
 		driver, err := scan.Host.LinkName(f.dir + "/driver")

@@ -20,7 +20,7 @@ const (
 	codeNoShell   = "no-shell"
 	codeNoNode    = "no-render-node"
 	codeOffTheBus = "off-the-bus"
-	codeNoCard    = "card-unknown"
+	codeHalf      = "card-incomplete"
 )
 
 const (

@@ -112,10 +112,6 @@ func (s shell) id() family.Fact[family.ID] {
 	return family.Fact[family.ID]{State: family.None}
 }
 
-// likelyID is [shell.id] for a card of which nothing was known before: of what
-// could be read, it takes the best.
-func (s shell) likelyID() family.Fact[family.ID] { return choose(s.ids()...) }
-
 func (s shell) ids() []family.Fact[family.ID] {
 	ofUUID := func(f family.Fact[family.UUID]) family.Fact[family.ID] {
 		return family.Fact[family.ID]{Value: family.IDOf(f), State: f.State}
@@ -147,23 +143,33 @@ func isFactory(vbnv string) bool {
 }
 
 // group returns the group of a card. Before its shell was ever read it is named
-// after the board.
-func (s shell) group(memory *family.Memory, address core.PCIAddress, board string) core.Group {
-	id := keep(memory, address, "platform", s.id())
-	if id.State == family.Unknown {
-		id = s.likelyID()
-	}
-	key := family.GroupKey{Vendor: vendorName, Model: board, IDs: []family.ID{id.Value}}
-	switch id.State {
-	case family.None:
-		key.IDs[0] = "none"
-	case family.Unknown:
-		key.IDs[0] = "unknown"
-	}
+// after the model of the board.
+func (s shell) group(memory *family.Memory, address core.PCIAddress, model string) core.Group {
+	key := family.GroupKey{Vendor: vendorName, Model: model, IDs: []family.ID{s.keptID(memory, address)}}
 	if vbnv := keep(memory, address, "shell", s.vbnv); vbnv.Known() {
 		key.Model = vbnv.Value
 	}
 	return memory.Group(key)
+}
+
+// keptID returns the shell's ID as it was known last, if it is not known now. Of a
+// card of which nothing was known before it takes the best of what was read.
+func (s shell) keptID(memory *family.Memory, address core.PCIAddress) family.ID {
+	const fact, none = "platform", family.ID("none")
+	id := s.id()
+	if id.State == family.None { // which is less than any ID that was known
+		id.State = family.Unknown
+		if !keep(memory, address, fact, id).Known() {
+			return keep(memory, address, fact, family.Is(none)).Value
+		}
+	}
+	if id = keep(memory, address, fact, id); !id.Known() {
+		id = choose(s.ids()...)
+	}
+	if !id.Known() {
+		return "unknown"
+	}
+	return id.Value
 }
 
 // keep is [family.Keep] for a fact of a function.
@@ -183,28 +189,23 @@ var boards = map[uint16]string{
 	0x50b4: "v80", 0x50b5: "v80",
 }
 
-// readBoard returns the name of the board, as its function tells it or else by
-// the numbers of the function.
+// readBoard returns the name of a function's board.
 func readBoard(scan *family.Scan, f function) family.Fact[string] {
-	board := keep(scan.Memory, f.address, "board", family.ReadWord(scan.Host, f.dir+"/board_name"))
-	if board.Known() {
-		return board
+	board := family.ReadWord(scan.Host, f.dir+"/board_name")
+	if id, err := scan.PCI(f.address); !board.Known() && err == nil && id.Vendor == vendors[0] && boards[id.Device] != "" {
+		board = family.Is(boards[id.Device])
 	}
-	if id, err := scan.PCI(f.address); err == nil && id.Vendor == vendors[0] && boards[id.Device] != "" {
-		return family.Is(boards[id.Device])
-	}
-	return board
+	return keep(scan.Memory, f.address, "board", board)
 }
 
-// boardName returns a board's name for a group: without one, the numbers of its
-// function.
-func boardName(scan *family.Scan, f function, board family.Fact[string]) string {
-	if board.Known() {
-		return board.Value
+// model returns what a group is named after while the shell is not known: the
+// board, or the numbers of its function.
+func model(scan *family.Scan, f function, board family.Fact[string]) string {
+	if !board.Known() {
+		board = family.Is(name)
+		if id, err := scan.PCI(f.address); err == nil {
+			board.Value = fmt.Sprintf("%s-%04x-%04x", name, id.Vendor, id.Device)
+		}
 	}
-	id, err := scan.PCI(f.address)
-	if err != nil {
-		return name
-	}
-	return fmt.Sprintf("%s-%04x-%04x", name, id.Vendor, id.Device)
+	return board.Value
 }

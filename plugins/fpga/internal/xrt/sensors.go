@@ -101,13 +101,20 @@ func (r reader) fallback(s *sensors, xmc string) {
 // sensor and the power of ten it counts in, which are not the kernel's.
 func (r reader) versal(chip family.Hwmon) sensors {
 	var s sensors
-	for _, c := range family.Channels(r.host, chip) {
+	channels := family.Channels(r.host, chip)
+	powers := 0
+	for _, c := range channels {
+		if c.Kind == "power" {
+			powers++
+		}
+	}
+	for _, c := range channels {
 		label := strings.ToLower(c.Label)
 		pex := strings.Contains(label, "12v") && strings.Contains(label, "pex")
 		switch {
 		case c.Kind == "temp" && strings.Contains(label, "fpga"):
 			s.temperature = hotter(s.temperature, r.valid(c, celsius))
-		case c.Kind == "power" && (strings.Contains(label, "total") || c.Number == 1 && !s.power.Known()):
+		case c.Kind == "power" && (strings.Contains(label, "total") || powers == 1):
 			s.power = r.valid(c, watts)
 		case c.Kind == "in" && pex:
 			s.volts = r.valid(c, supply)
