@@ -330,6 +330,21 @@ func TestManyEditors(t *testing.T) {
 	}
 }
 
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	f, err := scenario.Parse([]byte("card.*.a = all\ncard.*.b = all\ncard.*.c = all\nkind.big.a = big\nkind.big.b = big\nkind.big.d = unsupported\n" +
+		"card.*.d = all\ncard.0.serial = A0\ncard.0.kind = big\ncard.0.a = own\ncard.1.serial = A1\n"))
+	check(t, err)
+	v := abacus().View(f)
+	var got []string
+	for _, key := range []string{"a", "b", "c", "d"} {
+		got = append(got, v.Card(0, key), v.Card(1, key))
+	}
+	if diff := cmp.Diff([]string{"own", "all", "big", "all", "all", "all", "", "all"}, got); diff != "" {
+		t.Errorf("values of both cards (-want +got):\n%s", diff)
+	}
+}
+
 func TestBytes(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int64{"0": 0, "4096": 4096, "0x10": 16, "3 KiB": 3072, "2 MiB": 2 << 20, "80 GiB": 80 << 30} {

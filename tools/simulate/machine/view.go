@@ -26,10 +26,14 @@ func (v View) Of(f *scenario.File) View { return v.vendor.View(f) }
 // Machine gives a value of the whole machine; empty if it has none.
 func (v View) Machine(key string) string { return supported(v.values[key]) }
 
-// Card gives a value of a card: its own, or that of all cards ("gpu.*.name");
-// empty if neither.
+// Card gives a value of a card: its own ("gpu.3.name"), that of its kind
+// ("kind.mi210.name" where gpu.3.kind is mi210), or that of all cards
+// ("gpu.*.name"); empty if there is none of them.
 func (v View) Card(n int, key string) string {
 	value, ok := v.values[v.Key(n, key)]
+	if kind := v.values[v.Key(n, "kind")]; !ok && kind != "" {
+		value, ok = v.values["kind."+kind+"."+key]
+	}
 	if !ok {
 		value = v.values[v.vendor.Prefix+".*."+key]
 	}

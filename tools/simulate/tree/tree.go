@@ -98,16 +98,23 @@ func (t *Tree) Link(name, target string) {
 // empty file.
 func (t *Tree) Node(name string) { t.put(name, entry{kind: node}) }
 
+// Remove takes out what was added at a path and below it.
+func (t *Tree) Remove(name string) {
+	name = clean(name)
+	maps.DeleteFunc(t.entries, func(at string, _ entry) bool { return at == name || strings.HasPrefix(at, name+"/") })
+}
+
 // Sync makes root hold this tree and nothing else. Each file is as it was or as
 // it shall be, whenever it is read.
 func (t *Tree) Sync(root string) (err error) {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return fmt.Errorf("cannot make the simulated tree: %w", err)
 	}
-	if err := t.removeOthers(root); err != nil {
+	found, err := t.removeOthers(root)
+	if err != nil {
 		return fmt.Errorf("cannot clean the simulated tree: %w", err)
 	}
-	w := writer{root: root}
+	w := writer{root: root, found: found}
 	defer func() { err = errors.Join(err, w.close()) }()
 	for _, name := range slices.Sorted(maps.Keys(t.entries)) {
 		if err := w.write(name, t.entries[name]); err != nil {
@@ -117,10 +124,11 @@ func (t *Tree) Sync(root string) (err error) {
 	return nil
 }
 
-// removeOthers takes away what is not in the tree. What is something else there
-// is left for write to replace.
-func (t *Tree) removeOthers(root string) error {
-	return filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+// removeOthers takes away what is not in the tree, and gives the types of what is
+// left. What is something else there is left for write to replace.
+func (t *Tree) removeOthers(root string) (map[string]fs.FileMode, error) {
+	found := make(map[string]fs.FileMode, len(t.entries))
+	return found, filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || name == root {
 			return err
 		}
@@ -128,7 +136,9 @@ func (t *Tree) removeOthers(root string) error {
 		if err != nil {
 			return err
 		}
-		if _, wanted := t.entries[clean(filepath.ToSlash(rel))]; wanted {
+		path := clean(filepath.ToSlash(rel))
+		if _, wanted := t.entries[path]; wanted {
+			found[path] = d.Type()
 			return nil
 		}
 		if err := os.RemoveAll(name); err != nil {
@@ -184,22 +194,21 @@ func (e entry) make(at string) error {
 // writer makes the entries of a tree below root.
 type writer struct {
 	root    string
-	scratch string // where new entries are made; empty: not needed yet
+	found   map[string]fs.FileMode // types of what is there
+	scratch string                 // where new entries are made; empty: not needed yet
 }
 
 func (w *writer) write(name string, e entry) error {
 	at := filepath.Join(w.root, filepath.FromSlash(name))
-	info, err := os.Lstat(at)
+	found, exists := w.found[name]
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && e.kind != file:
-		return e.make(at)
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return err
-	case e.fits(info.Mode()) && e.holds(at):
+	case exists && e.fits(found) && e.holds(at):
 		return nil
+	case exists || e.kind == file:
+		return w.replace(at, e, exists && (found.IsDir() || e.kind == dir))
+	default:
+		return e.make(at)
 	}
-	return w.replace(at, e, err == nil && (info.IsDir() || e.kind == dir))
 }
 
 // replace puts an entry where another may be, in a single step: a reader that

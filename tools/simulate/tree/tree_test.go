@@ -176,6 +176,22 @@ func TestExactContent(t *testing.T) {
 	}
 }
 
+func TestRemove(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "root")
+	tr := &Tree{}
+	tr.File("/sys/bus/pci/devices/a", "1")
+	tr.File("/sys/bus/pci/drivers/b", "2")
+	tr.File("/sys/bus/pci-more", "3")
+	tr.Remove("/sys/bus/pci")
+	tr.File("/sys/bus/pci", "4")
+	sync(t, tr, root)
+	want := map[string]string{"/sys": "directory", "/sys/bus": "directory", "/sys/bus/pci": "4\n", "/sys/bus/pci-more": "3\n"}
+	if diff := cmp.Diff(want, list(t, root)); diff != "" {
+		t.Errorf("tree (-want +got):\n%s", diff)
+	}
+}
+
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), "root")
