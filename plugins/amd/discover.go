@@ -157,7 +157,7 @@ func (v *Vendor) join(functions []pci.Function, topology kfd.Topology) map[core.
 // partitions of a GPU have theirs below platform devices without a link to it, and
 // there the location counts, whose last bits may be a function.
 func addressOf(host *sysfs.FS, n kfd.Node, onBus func(core.PCIAddress) bool) (core.PCIAddress, error) {
-	if target, err := host.Readlink(fmt.Sprintf("/sys/class/drm/renderD%d", n.RenderMinor)); err == nil {
+	if target, err := host.Readlink(renderClass(n.RenderMinor)); err == nil {
 		if address, ok := functionOf(target); ok {
 			return address, nil
 		}

@@ -35,6 +35,9 @@ const (
 // renderNode returns the path of a render node.
 func renderNode(minor int) string { return fmt.Sprintf("/dev/dri/renderD%d", minor) }
 
+// renderClass returns the path of a render node's link among the DRM devices.
+func renderClass(minor int) string { return fmt.Sprintf("/sys/class/drm/renderD%d", minor) }
+
 // nodes returns the device nodes that a task with the device needs.
 func (r *ref) nodes() []string {
 	var nodes []string
@@ -141,7 +144,7 @@ var cardName = regexp.MustCompile(`^card\d+$`)
 
 // cardNode returns the card node that belongs to a render node.
 func (v *Vendor) cardNode(minor int) (string, error) {
-	link := fmt.Sprintf("/sys/class/drm/renderD%d", minor)
+	link := renderClass(minor)
 	target, err := v.host.Readlink(link)
 	if err != nil {
 		return "", fmt.Errorf("looking for the card node of %s: %w", renderNode(minor), err)

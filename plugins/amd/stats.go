@@ -97,7 +97,7 @@ func (c *card) measure(r *ref) ([]core.Reading, error) {
 	if r.part == whole {
 		m.wholeGPU(c, p)
 	} else {
-		m.partition(r.part, p)
+		m.partition(c, r, p)
 	}
 	m.readings = append(m.readings, p.shared...)
 	if use, ok := p.uses[r.node.ID]; ok || p.usesKnown && r.node.ID != 0 {
@@ -209,16 +209,35 @@ func (m *meter) wholeGPU(c *card, p *parentReadings) {
 	m.outOf(statFan, core.Count(turns), fastest, err)
 }
 
-// partition adds what a partition has of its own.
-func (m *meter) partition(k int, p *parentReadings) {
-	own, before := p.metrics.Partition(k), p.before.Partition(k)
+// partition adds what a partition has of its own, from the GPU's snapshot or, on
+// newer kernels, from one that the partition has to itself.
+func (m *meter) partition(c *card, r *ref, p *parentReadings) {
+	own, before := p.metrics.Partition(r.part), p.before.Partition(r.part)
 	busy, ok := own.PerCycle(before, gpumetrics.GFXBusyAcc)
 	if !ok {
+		busy, ok = own.Float(gpumetrics.GFXBusy)
+	}
+	if !ok {
+		own = c.readPartitionMetrics(r)
 		busy, ok = own.Float(gpumetrics.GFXBusy)
 	}
 	m.metric(statUtilization, busy, ok && busy <= 100)
 	media, ok := own.Float(gpumetrics.MediaActivity)
 	m.metric(statMedia, media, ok && media <= 100)
+}
+
+// readPartitionMetrics reads the snapshot of one partition: xcp/xcp_metrics of the
+// device that its render node belongs to (amdgpu_xcp.c).
+func (c *card) readPartitionMetrics(r *ref) gpumetrics.Metrics {
+	data, err := c.vendor.host.ReadLimit(renderClass(r.node.RenderMinor)+"/device/xcp/xcp_metrics", maxMetrics)
+	if err != nil {
+		return gpumetrics.Metrics{}
+	}
+	metrics, err := gpumetrics.DecodePartition(data)
+	if err != nil {
+		return gpumetrics.Metrics{}
+	}
+	return metrics
 }
 
 // sensors adds temperatures, power and clocks.
@@ -271,12 +290,15 @@ func (m *meter) firmware(p *parentReadings) {
 		field gpumetrics.Field
 	}{
 		{statTemperature, gpumetrics.TempHotspot}, {statTempMemory, gpumetrics.TempMem}, {statPower, gpumetrics.SocketPower},
-		{statCoreClock, gpumetrics.GFXClock}, {statMemoryClock, gpumetrics.MemClock}, {statEnergy, gpumetrics.Energy},
+		{statCoreClock, gpumetrics.GFXClock}, {statMemoryClock, gpumetrics.MemClock},
 		{statPCIeBandwidth, gpumetrics.PCIeBandwidth},
 	} {
 		if value, ok := p.metrics.Float(s.field); ok && !m.has(s.stat) {
 			m.metric(s.stat, value, value > 0)
 		}
+	}
+	if joules, ok := p.metrics.Float(gpumetrics.Energy); ok {
+		m.put(statEnergy, core.Count(int64(joules)), nil)
 	}
 	if names, ok := p.metrics.Throttlers(); ok {
 		text := "none"
