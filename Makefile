@@ -10,13 +10,19 @@ GO_LDFLAGS := -s -w -X $(VERSION_PACKAGE).Version=$(VERSION)
 CGO_LDFLAGS_LAZY := -extldflags=-Wl,-z,lazy
 # Leaves gRPC's debugging pages out of the binary.
 GO_TAGS  := grpcnotrace
+# What is only there to talk to Nomad a few times a minute is not inlined: that
+# saves the twentieth part of a binary.
+GO_COLD  := google.golang.org/... golang.org/x/net/... net/... crypto/... html/... text/... go/... encoding/gob
+GO_BUILD := -tags $(GO_TAGS) -trimpath $(foreach p,$(GO_COLD),-gcflags=$(p)=-l)
+# The plugins that need no cgo.
+STATIC   := amd
 export CGO_CFLAGS ?= -O2 -g0 -Wno-deprecated-declarations
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: plugins devctl ## build the plugins and devctl into .bin
@@ -24,11 +30,17 @@ build: plugins devctl ## build the plugins and devctl into .bin
 .PHONY: plugins
 plugins: ## build the plugins into .bin
 	@command -v $${CC:-cc} >/dev/null || { echo "the NVIDIA plugin needs a C compiler: install gcc"; exit 1; }
-	CGO_ENABLED=1 go -C plugins/nvidia build -tags $(GO_TAGS) -trimpath -ldflags '$(GO_LDFLAGS) $(CGO_LDFLAGS_LAZY)' -o $(BIN)/nomad-device-nvidia ./cmd/nomad-device-nvidia
+	CGO_ENABLED=1 go -C plugins/nvidia build $(GO_BUILD) -ldflags '$(GO_LDFLAGS) $(CGO_LDFLAGS_LAZY)' -o $(BIN)/nomad-device-nvidia ./cmd/nomad-device-nvidia
+	for v in $(STATIC); do CGO_ENABLED=0 go -C plugins/$$v build $(GO_BUILD) -ldflags '$(GO_LDFLAGS)' -o $(BIN)/nomad-device-$$v ./cmd/nomad-device-$$v || exit 1; done
+
+.PHONY: sizes
+sizes: plugins ## hold the plugins' sizes against their limits
+	@limit() { size=$$(stat -c %s $(BIN)/$$1); echo "$$size bytes, at most $$2: $$1"; [ $$size -le $$2 ]; }; \
+	limit nomad-device-nvidia 16000000 && for v in $(STATIC); do limit nomad-device-$$v 14000000 || exit 1; done
 
 .PHONY: devctl
 devctl: ## build devctl into .bin
-	CGO_ENABLED=0 go -C tools build -tags $(GO_TAGS) -trimpath -ldflags '$(GO_LDFLAGS)' -o $(BIN)/devctl ./cmd/devctl
+	CGO_ENABLED=0 go -C tools build $(GO_BUILD) -ldflags '$(GO_LDFLAGS)' -o $(BIN)/devctl ./cmd/devctl
 
 .PHONY: demo
 demo: ## a real Nomad agent schedules real tasks onto simulated GPUs
@@ -37,6 +49,14 @@ demo: ## a real Nomad agent schedules real tasks onto simulated GPUs
 .PHONY: test
 test: ## all tests, with the race detector, against a real Nomad agent
 	go test -race -timeout 20m work
+
+.PHONY: conformance
+conformance: build ## Nomad's contract with the cases that take minutes: wrong plugins fail, ours pass
+	go test -timeout 30m ./core/conformance -long
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	  echo "devctl check nomad-device-nvidia --long on a simulated machine"; \
+	  $(BIN)/devctl simulate start 8xh100 --dir "$$dir/machine" >/dev/null; \
+	  $(BIN)/devctl check $(BIN)/nomad-device-nvidia --simulator "$$dir/machine" --long
 
 .PHONY: bench
 bench: plugins ## what the NVIDIA plugin costs, beside another one with PEER=file

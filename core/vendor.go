@@ -50,8 +50,8 @@ type Watcher interface {
 	Vendor
 
 	// Watch waits for events and passes each to emit until ctx ends. It is
-	// called with the devices of the newest scan and again, after its context
-	// ended, whenever the set of devices changed. emit never blocks. An error
+	// called with the devices of the newest scan, of which there may be none, and
+	// again, after its context ended, whenever the set of devices changed. emit never blocks. An error
 	// is logged, and Watch is called again after a growing pause; nil means
 	// that these devices have no events to offer and ends the matter until the
 	// set changes.

@@ -41,7 +41,7 @@ func (w *watch) follow(ctx context.Context, s *Scheduler) {
 	}
 	snapshot := s.Current()
 	ids := slices.Sorted(maps.Keys(snapshot.byID))
-	if slices.Equal(ids, w.ids) {
+	if w.next != nil && slices.Equal(ids, w.ids) {
 		return
 	}
 	w.ids = ids
@@ -84,7 +84,7 @@ func (w *watch) stop() {
 func (s *Scheduler) watching(ctx context.Context, watcher core.Watcher, devices []core.Device) {
 	pause := watchPauseFirst
 	var said string
-	for len(devices) > 0 && ctx.Err() == nil {
+	for ctx.Err() == nil {
 		start := time.Now()
 		// A lane of its own makes a Watch that is deaf to its context, in a
 		// driver call that waits for events, hold up the next one and nothing
