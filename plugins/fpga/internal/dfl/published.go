@@ -47,7 +47,7 @@ func bitstreamDate(metadata uint64) core.Value {
 var Stats = []*describe.Stat{
 	statAFU, statPowerState,
 	statPortErrors, statPortFirst, statFMEErrors, statPCIe0, statPCIe1, statNonfatal, statCatfatal,
-	statAERFatal, statAERNonfatal, statAERCorrectable, statBMC, statBMCFirmware, statSensor,
+	statAERFatal, statAERNonfatal, statAERCorrectable, statBMC, statBMCFirmware,
 }
 
 var (
@@ -65,5 +65,4 @@ var (
 	statAERCorrectable = &describe.Stat{Name: "aer_correctable", Unit: "#", On: on, Description: "Correctable PCIe errors that the kernel counted"}
 	statBMC            = &describe.Stat{Name: "bmc_version", On: on, Description: "Version of the board's controller"}
 	statBMCFirmware    = &describe.Stat{Name: "bmcfw_version", On: on, Description: "Version of the firmware of the board's controller"}
-	statSensor         = &describe.Stat{Name: "sensor_…", Unit: "C, W, V, A, rpm", On: on, Description: "Each sensor of the board's controller, by its label: `sensor_fpga_core_voltage`"}
 )

@@ -227,23 +227,9 @@ func (s *sensors) perWatt(v int64) float64 {
 
 // channel returns the reading of one of the board's sensors under its label.
 func (s *sensors) channel(host *sysfs.FS, c family.Channel) core.Reading {
-	r := core.Reading{Name: sensorName(c.Label), Description: c.Label}
-	input := c.Input(host)
-	if !input.Known() || r.Name == "" {
-		return r
-	}
-	v := float64(input.Value)
-	switch c.Kind {
-	case "temp":
-		r.Unit, r.Value = "C", family.Celsius(v/1000)
-	case "power":
-		r.Unit, r.Value = "W", family.Watts(s.perWatt(input.Value))
-	case "in":
-		r.Unit, r.Value = "V", core.Float(v/1000, core.NoUnit)
-	case "curr":
-		r.Unit, r.Value = "A", core.Float(v/1000, core.NoUnit)
-	case "fan":
-		r.Unit, r.Value = "rpm", core.Float(v, core.NoUnit)
+	r := c.Reading(host, c.Label)
+	if c.Kind == "power" && s.milli {
+		r.Value = family.Attribute(c.Input(host), func(v int64) core.Value { return family.Watts(s.perWatt(v)) })
 	}
 	return r
 }
@@ -255,7 +241,7 @@ func sensorName(label string) string {
 	if name == "" {
 		return ""
 	}
-	return strings.TrimSuffix(statSensor.Name, "…") + name
+	return strings.TrimSuffix(family.Sensor.Name, "…") + name
 }
 
 // bmcVersion returns the version of a board's controller: three bytes, with a

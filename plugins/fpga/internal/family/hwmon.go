@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/nomad-devices/nomad-devices/core"
 	"github.com/nomad-devices/nomad-devices/core/sysfs"
@@ -78,11 +79,15 @@ type Channel struct {
 	Kind string
 	// Number counts the sensors of a kind.
 	Number int
-	// Label is what the sensor measures; empty if the driver does not say.
+	// Label is what the sensor measures; empty if the driver does not say, or
+	// says what is no label.
 	Label string
 	// Path is that of its files without what they end in: ".../temp4".
 	Path string
 }
+
+// maxLabel is longer than any label.
+const maxLabel = 80
 
 var channelFile = regexp.MustCompile(`^(temp|power|in|curr|fan)(\d+)_input$`)
 
@@ -106,7 +111,9 @@ func Channels(host *sysfs.FS, chip Hwmon) []Channel {
 		at := chip.Dir + "/" + m[1] + m[2]
 		c := Channel{Kind: m[1], Number: number, Path: at}
 		if _, ok := slices.BinarySearch(names, m[1]+m[2]+"_label"); ok {
-			c.Label = ReadText(host, at+"_label").Value
+			if label := ReadText(host, at+"_label").Value; len(label) <= maxLabel && !strings.ContainsFunc(label, unicode.IsControl) {
+				c.Label = label
+			}
 		}
 		channels = append(channels, c)
 	}
@@ -118,6 +125,34 @@ func Channels(host *sysfs.FS, chip Hwmon) []Channel {
 
 // Input reads a sensor in the kernel's units: m°C, µW, mV, mA, rpm.
 func (c Channel) Input(host *sysfs.FS) Fact[int64] { return ReadInt(host, c.Path+"_input") }
+
+// Reading returns what a sensor measures, as the statistic [Sensor] under a name
+// or a label. Without one it has no value.
+func (c Channel) Reading(host *sysfs.FS, name string) core.Reading {
+	slug := strings.ReplaceAll(Slug(name), "-", "_")
+	r := core.Reading{Name: strings.TrimSuffix(Sensor.Name, "…") + slug, Description: cmp.Or(c.Label, name)}
+	if slug == "" {
+		return r
+	}
+	input := c.Input(host)
+	v := float64(input.Value)
+	switch c.Kind {
+	case "temp":
+		r.Unit, r.Value = "C", Celsius(v/1e3)
+	case "power":
+		r.Unit, r.Value = "W", Watts(v/1e6)
+	case "in":
+		r.Unit, r.Value = "V", core.Float(v/1e3, core.NoUnit)
+	case "curr":
+		r.Unit, r.Value = "A", core.Float(v/1e3, core.NoUnit)
+	case "fan":
+		r.Unit, r.Value = "rpm", core.Float(v, core.NoUnit)
+	}
+	if !input.Known() {
+		r.Value = core.Unknown()
+	}
+	return r
+}
 
 // Celsius returns a temperature in °C. Drivers show temperatures that cannot be,
 // such as a negative one without its sign; they are unknown.

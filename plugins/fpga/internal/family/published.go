@@ -28,6 +28,7 @@ var (
 	Temperature = &describe.Stat{Name: "temperature", Unit: "C", On: "all", Description: "Temperature of the FPGA"}
 	Power       = &describe.Stat{Name: "power", Unit: "W", On: "all", Description: "Power that the board draws"}
 	PCIeLink    = &describe.Stat{Name: "pcie_link", On: "on PCI", Description: "Generation and lanes of the PCIe link as it runs now"}
+	Sensor      = &describe.Stat{Name: "sensor_…", Unit: "C, W, V, A, rpm", On: "dfl, opae, ami", Description: "Each sensor of the board's controller: by its label, `sensor_fpga_core_voltage`, or where drivers tell none, by its number, `sensor_in0`"}
 	Serial      = &describe.Stat{Name: "serial", On: "xrt, ami", Description: "Serial number of the board"}
 )
 
