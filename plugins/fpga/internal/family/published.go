@@ -48,7 +48,7 @@ func (s *Scan) PCIAttributes(attributes map[string]core.Value, address core.PCIA
 		attributes[PCIID.Name] = core.String(id.String())
 		attributes[PCIVendor.Name] = core.String(fmt.Sprintf("0x%04x", id.Vendor))
 		attributes[PCIDevice.Name] = core.String(fmt.Sprintf("0x%04x", id.Device))
-		if id.SubsystemVendor != 0 && id.SubsystemDevice != 0 { // which is what a file that is missing leaves
+		if id.SubsystemVendor != 0 && (id.SubsystemDevice != 0 || s.exists(pci.Path(address)+"/subsystem_device")) {
 			attributes[PCISubsystem.Name] = core.String(fmt.Sprintf("%04x:%04x", id.SubsystemVendor, id.SubsystemDevice))
 		}
 	}
@@ -59,6 +59,13 @@ func (s *Scan) PCIAttributes(attributes map[string]core.Value, address core.PCIA
 		}
 		return core.String(fmt.Sprintf("node%d", n))
 	})
+}
+
+// exists reports whether there is a file. Some boards have the number 0, which is
+// also what is left of a file that is not there.
+func (s *Scan) exists(path string) bool {
+	there, err := s.Host.Exists(path)
+	return there && err == nil
 }
 
 // Link returns the reading of a PCIe link, or one without a value if its
