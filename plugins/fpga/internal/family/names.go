@@ -109,6 +109,29 @@ func Keep[T any](m *Memory, key string, f Fact[T]) Fact[T] {
 	return f
 }
 
+// KeepID is [Keep] for a part of a group's name that some devices do not have. To
+// have none is less than to have one, so that a device which had one keeps it;
+// likely is what a device of which nothing was known before is called meanwhile.
+func KeepID(m *Memory, key string, f, likely Fact[ID]) ID {
+	if f.State == None {
+		if kept := Keep(m, key, Fact[ID]{}); kept.Known() {
+			return kept.Value
+		}
+		return Keep(m, key, Is[ID]("none")).Value
+	}
+	if f = Keep(m, key, f); f.Known() {
+		return f.Value
+	}
+	switch likely.State {
+	case Known:
+		return likely.Value
+	case None:
+		return "none"
+	default:
+		return "unknown"
+	}
+}
+
 // Variable returns the name of the environment variable that tells a task of a
 // device, by the device's ID: FPGA_XRT_0000_65_00_1.
 func Variable(id string) string {

@@ -145,36 +145,22 @@ func isFactory(vbnv string) bool {
 // group returns the group of a card. Before its shell was ever read it is named
 // after the model of the board.
 func (s shell) group(memory *family.Memory, address core.PCIAddress, model string) core.Group {
-	key := family.GroupKey{Vendor: vendorName, Model: model, IDs: []family.ID{s.keptID(memory, address)}}
+	id := family.KeepID(memory, factKey(address, "platform"), s.id(), choose(s.ids()...))
+	key := family.GroupKey{Vendor: vendorName, Model: model, IDs: []family.ID{id}}
 	if vbnv := keep(memory, address, "shell", s.vbnv); vbnv.Known() {
 		key.Model = vbnv.Value
 	}
 	return memory.Group(key)
 }
 
-// keptID returns the shell's ID as it was known last, if it is not known now. Of a
-// card of which nothing was known before it takes the best of what was read.
-func (s shell) keptID(memory *family.Memory, address core.PCIAddress) family.ID {
-	const fact, none = "platform", family.ID("none")
-	id := s.id()
-	if id.State == family.None { // which is less than any ID that was known
-		id.State = family.Unknown
-		if !keep(memory, address, fact, id).Known() {
-			return keep(memory, address, fact, family.Is(none)).Value
-		}
-	}
-	if id = keep(memory, address, fact, id); !id.Known() {
-		id = choose(s.ids()...)
-	}
-	if !id.Known() {
-		return "unknown"
-	}
-	return id.Value
+// factKey names a fact of a function in the memory.
+func factKey(address core.PCIAddress, fact string) string {
+	return name + " " + string(address) + " " + fact
 }
 
 // keep is [family.Keep] for a fact of a function.
 func keep[T any](memory *family.Memory, address core.PCIAddress, fact string, f family.Fact[T]) family.Fact[T] {
-	return family.Keep(memory, name+" "+string(address)+" "+fact, f)
+	return family.Keep(memory, factKey(address, fact), f)
 }
 
 // boards are the boards by the device number of their functions, for a board that

@@ -78,23 +78,18 @@ func (c *fpga) measure(ctx context.Context) ([]core.Reading, error) {
 	if err != nil || !l.state.answers() {
 		return nil, err
 	}
-	var all []core.Reading
-	add := func(r core.Reading) {
-		if r.Value.Known() {
-			all = append(all, r)
-		}
-	}
 	s := c.readSensors(ctx, l)
-	add(family.Temperature.Is(s.temperature))
-	add(family.Power.Is(s.power))
-	add(statVolts.Is(s.volts))
-	add(statAmps.Is(s.amps))
-	add(statFan.Is(s.fan))
-	add(statImage.Is(family.Attribute(family.Read(c.scan.Host, c.user.dir+"/xclbinuuid", parseImages), core.String)))
-	add(family.Serial.Is(family.Attribute(c.serial(l), core.String)))
-	add(statController.Is(family.Attribute(c.renewedVersion(l), core.String)))
-	add(c.link())
-	return all, ctx.Err()
+	return family.Measured(
+		family.Temperature.Is(s.temperature),
+		family.Power.Is(s.power),
+		statVolts.Is(s.volts),
+		statAmps.Is(s.amps),
+		statFan.Is(s.fan),
+		statImage.Is(family.Attribute(family.Read(c.scan.Host, c.user.dir+"/xclbinuuid", parseImages), core.String)),
+		family.Serial.Is(family.Attribute(c.serial(l), core.String)),
+		statController.Is(family.Attribute(c.renewedVersion(l), core.String)),
+		c.link(),
+	), ctx.Err()
 }
 
 // parseImages reads the UUIDs of the images that are loaded, one a line. There may
@@ -148,7 +143,9 @@ func (i *instance) Grant(context.Context) (family.Grant, error) {
 		g.Own = append(g.Own, c.user.address)
 		if i.config.QDMANodes {
 			if node, err := qdmaNode(c.user.address); err == nil {
-				g.Nodes = append(g.Nodes, core.Node{Path: node, Permissions: "rw", Optional: true})
+				if there, err := c.scan.Host.Exists(node); err == nil && there {
+					g.Nodes = append(g.Nodes, core.Node{Path: node, Permissions: "rw"})
+				}
 			}
 		}
 	}

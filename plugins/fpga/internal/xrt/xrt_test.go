@@ -344,3 +344,22 @@ func TestU30(t *testing.T) {
 		t.Errorf("%d devices by FPGA", len(look.Devices))
 	}
 }
+
+// Only what is there is handed over.
+func TestQDMANodes(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, familytest.Excerpt(t, rack, "10000:e1:00", "0000:3b:00", "/dev/"))
+	look := familytest.Scan(t, m.FS, family.NewMemory(), xrt.New(xrt.Config{QDMANodes: true}))
+	for id, want := range map[string][]core.Node{
+		"xrt:10000:e1:00.1": {{Path: "/dev/dri/renderD130", Permissions: "rw"}, {Path: "/dev/xfpga/dma.qdma.u57601.0", Permissions: "rw"}},
+		"xrt:0000:3b:00.1":  {{Path: "/dev/dri/renderD128", Permissions: "rw"}},
+	} {
+		grant, err := familytest.Grant(t, look.Device(t, id))
+		if diff := cmp.Diff(want, grant.Nodes); diff != "" || err != nil {
+			t.Errorf("%s: %v, -want +got\n%s", id, err, diff)
+		}
+		if err := family.Check(m.FS, grant); err != nil {
+			t.Error(err)
+		}
+	}
+}
