@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/nomad-devices/nomad-devices/core/sysfs/pci"
+	"github.com/nomad-devices/nomad-devices/plugins/fpga/internal/family"
 )
 
 // board is one line of the table of boards, by the vendor and device of the
@@ -33,21 +34,45 @@ var boards = []board{
 // silicom is the PCI vendor that is not a name of Intel's for its own chips.
 const silicom = 0x1c2c
 
-// identify returns the vendor and the model of a card. listed says whether the
-// table has it: what the driver drives is a card all the same.
-func identify(id pci.ID) (vendor, model string, listed bool) {
-	vendor = "intel"
+// identity is what a card is.
+type identity struct {
+	vendor, model string
+	// listed says that the table has the card. What the driver drives is a card
+	// all the same.
+	listed bool
+	// general says that boards of this device have names by their subsystem, and
+	// this one has none of them: it is another, or cannot be read.
+	general bool
+}
+
+func identify(id pci.ID) identity {
+	is := identity{vendor: "intel", model: fmt.Sprintf("dfl-%04x-%04x", id.Vendor, id.Device)}
 	if id.Vendor == silicom {
-		vendor = "silicom"
+		is.vendor = "silicom"
 	}
 	for _, b := range boards {
 		if b.vendor != id.Vendor || b.pf != id.Device && b.vf != id.Device {
 			continue
 		}
+		is.listed, is.model, is.general = true, b.model, b.byDevice != nil
 		if model, ok := b.byDevice[uint32(id.SubsystemVendor)<<16|uint32(id.SubsystemDevice)]; ok {
-			return vendor, model, true
+			is.model, is.general = model, false
 		}
-		return vendor, b.model, true
 	}
-	return vendor, fmt.Sprintf("dfl-%04x-%04x", id.Vendor, id.Device), false
+	return is
+}
+
+// keepIdentity returns what a card is by the numbers of its function, or was when
+// those could be read.
+func keepIdentity(memory *family.Memory, function string, id pci.ID, err error) family.Fact[identity] {
+	now := family.Failed[identity](err)
+	is := identify(id)
+	if err == nil && !is.general {
+		now = family.Is(is)
+	}
+	known := family.Keep(memory, function+" identity", now)
+	if !known.Known() && err == nil {
+		return family.Is(is)
+	}
+	return known
 }

@@ -27,7 +27,8 @@ func (f *Family) devices(scan *family.Scan, c *card, e *engine, ports []port) ([
 	var errs []error
 	for i := range ports {
 		p := &ports[i]
-		d, err := f.device(scan, p.unit, e)
+		iface := f.keepInterface(scan.Memory, p.unit, e)
+		d, err := f.device(scan, p.unit, e, iface)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -37,7 +38,7 @@ func (f *Family) devices(scan *family.Scan, c *card, e *engine, ports []port) ([
 			errs = append(errs, fmt.Errorf("two ports of %s say that they are port %d", p.unit.address, p.id))
 			continue
 		}
-		target := f.program.target(e.iface, p.unit)
+		target := f.program.target(iface, p.unit)
 		afu := p.afu
 		if target != nil {
 			afu = family.Is(target.afu)
@@ -46,22 +47,28 @@ func (f *Family) devices(scan *family.Scan, c *card, e *engine, ports []port) ([
 		d.Faults = append(d.Faults, p.faults...)
 		d.Attributes[attrMode.Name] = core.String(modePort)
 		d.Attributes[attrAFU.Name] = family.UUIDAttribute(afu)
-		key := groupKey(d, family.IDOf(e.iface), family.IDOf(afu))
-		d.Group = scan.Memory.Group(key)
+		d.Group = scan.Memory.Group(groupKey(d, family.IDOf(iface), family.IDOf(afu)))
 		d.Ref = &instance{
 			family: f, host: scan.Host, id: d.ID, address: p.unit.address, pciDir: p.unit.pciDir,
-			fme: e.dir, port: p.dir(), number: p.id, target: target, iface: e.iface, sensors: newSensors(scan, e.dir),
+			fme: e.dir, port: p.dir(), number: p.id, target: target, sensors: newSensors(scan, e.dir),
 		}
 		devices = append(devices, d)
 	}
 	return devices, errors.Join(errs...)
 }
 
+// keepInterface returns the interface of a function's card, or the last that was
+// known. A virtual function keeps it while the engine is out of sight.
+func (f *Family) keepInterface(memory *family.Memory, u *unit, e *engine) family.Fact[family.UUID] {
+	return family.Keep(memory, f.Name()+" "+string(u.address)+" interface", e.iface)
+}
+
 // region returns a whole card as one device. It is as well as the worst of its
 // ports.
 func (f *Family) region(scan *family.Scan, c *card, e *engine, ports []port) (core.Device, error) {
 	u := &c.units[slices.IndexFunc(c.units, func(u unit) bool { return u.fme != "" })]
-	d, err := f.device(scan, u, e)
+	iface := f.keepInterface(scan.Memory, u, e)
+	d, err := f.device(scan, u, e, iface)
 	if err != nil {
 		return core.Device{}, err
 	}
@@ -76,7 +83,7 @@ func (f *Family) region(scan *family.Scan, c *card, e *engine, ports []port) (co
 		}
 	}
 	d.Attributes[attrMode.Name] = core.String(modeRegion)
-	d.Group = scan.Memory.Group(groupKey(d, family.IDOf(e.iface)))
+	d.Group = scan.Memory.Group(groupKey(d, family.IDOf(iface)))
 	d.Ref = &instance{
 		family: f, host: scan.Host, id: d.ID, address: c.address, pciDir: u.pciDir,
 		fme: e.dir, units: c.units, sensors: newSensors(scan, e.dir),
@@ -86,15 +93,9 @@ func (f *Family) region(scan *family.Scan, c *card, e *engine, ports []port) (co
 
 // device returns what a port and a whole card have in common. Its Group has the
 // vendor; the model is in the attributes.
-func (f *Family) device(scan *family.Scan, u *unit, e *engine) (core.Device, error) {
-	type board struct{ vendor, model string }
+func (f *Family) device(scan *family.Scan, u *unit, e *engine, iface family.Fact[family.UUID]) (core.Device, error) {
 	id, err := scan.PCI(u.address)
-	known := family.Failed[board](err)
-	if err == nil {
-		vendor, model, _ := identify(id)
-		known = family.Is(board{vendor, model})
-	}
-	known = family.Keep(scan.Memory, f.Name()+" "+string(u.address)+" board", known)
+	known := keepIdentity(scan.Memory, f.Name()+" "+string(u.address), id, err)
 	unreadable := core.Fault{
 		Code: codePCIUnreadable, Severity: core.Soft, Err: err,
 		Reason: fmt.Sprintf("the PCI function cannot be read: %v", err),
@@ -110,7 +111,7 @@ func (f *Family) device(scan *family.Scan, u *unit, e *engine) (core.Device, err
 		Attributes: map[string]core.Value{
 			family.Name.Name:   core.String(f.Name()),
 			family.Model.Name:  core.String(known.Value.model),
-			attrInterface.Name: family.UUIDAttribute(e.iface),
+			attrInterface.Name: family.UUIDAttribute(iface),
 			attrBitstream.Name: family.Attribute(e.bitstream, family.Hex),
 			attrBBS.Name:       family.Attribute(e.bitstream, bbsVersion),
 			attrDate.Name:      family.Attribute(e.metadata, bitstreamDate),

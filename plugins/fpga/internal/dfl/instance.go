@@ -19,7 +19,6 @@ type instance struct {
 	address core.PCIAddress
 	pciDir  string
 	fme     string // the engine's directory; empty if it is out of reach
-	iface   family.Fact[family.UUID]
 
 	port   string // the port's directory; empty in region mode
 	number uint64

@@ -47,7 +47,7 @@ func findMAX10(host *sysfs.FS, engine string) []max10 {
 func (m max10) read(host *sysfs.FS) core.Reading {
 	r := core.Reading{Name: sensorName(m.label), Description: m.label}
 	value := family.ReadInt(host, m.dir+"/value")
-	if !value.Known() {
+	if !value.Known() || r.Name == "" {
 		return r
 	}
 	v := float64(value.Value) / 1000

@@ -63,8 +63,6 @@ func (f *Family) read(scan *family.Scan, c *card) ([]core.Device, error) {
 			break
 		}
 	}
-	e.iface = family.Keep(scan.Memory, f.Name()+" "+string(c.address)+" interface", e.iface)
-
 	var ports []port
 	var errs []error
 	for i := range c.units {

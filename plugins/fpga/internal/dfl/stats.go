@@ -228,7 +228,7 @@ func (s *sensors) perWatt(v int64) float64 {
 // channel returns the reading of one of the board's sensors under its label.
 func (s *sensors) channel(host *sysfs.FS, c family.Channel) core.Reading {
 	r := c.Reading(host, c.Label)
-	if c.Kind == "power" && s.milli {
+	if r.Value.Known() && c.Kind == "power" && s.milli {
 		r.Value = family.Attribute(c.Input(host), func(v int64) core.Value { return family.Watts(s.perWatt(v)) })
 	}
 	return r

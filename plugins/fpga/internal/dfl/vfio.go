@@ -35,38 +35,30 @@ func (v VFIO) Discover(_ context.Context, scan *family.Scan) (family.Found, erro
 			continue
 		}
 		id, err := scan.PCI(address)
-		kept := family.Keep(scan.Memory, "vfio "+e.Name, fact(id, err))
-		if _, _, listed := identify(kept.Value); !kept.Known() || !listed {
+		is := keepIdentity(scan.Memory, v.Name()+" "+e.Name, id, err)
+		if !is.Value.listed {
 			continue
 		}
 		found.Claims = append(found.Claims, e.Name)
 		found.Cards = append(found.Cards, family.Card{
 			Key:  e.Name,
-			Read: func(context.Context) ([]core.Device, error) { return v.read(scan, e.Path, address, kept.Value, err) },
+			Read: func(context.Context) ([]core.Device, error) { return v.read(scan, e.Path, address, is.Value, err) },
 		})
 	}
 	return found, err
 }
 
-func fact[T any](v T, err error) family.Fact[T] {
-	if err != nil {
-		return family.Failed[T](err)
-	}
-	return family.Is(v)
-}
-
-func (v VFIO) read(scan *family.Scan, dir string, address core.PCIAddress, id pci.ID, unreadable error) ([]core.Device, error) {
-	vendor, model, _ := identify(id)
-	iface := family.Keep(scan.Memory, "vfio "+string(address)+" interface", physicalInterface(scan.Host, dir))
+func (v VFIO) read(scan *family.Scan, dir string, address core.PCIAddress, is identity, unreadable error) ([]core.Device, error) {
+	iface := family.Keep(scan.Memory, v.Name()+" "+string(address)+" interface", physicalInterface(scan.Host, dir))
 	d := core.Device{
 		ID:  v.Name() + ":" + string(address),
 		PCI: address,
 		Group: scan.Memory.Group(family.GroupKey{
-			Vendor: vendor, Model: model, IDs: []family.ID{family.IDOf(iface), "none"},
+			Vendor: is.vendor, Model: is.model, IDs: []family.ID{family.IDOf(iface), "none"},
 		}),
 		Attributes: map[string]core.Value{
 			family.Name.Name:   core.String(v.Name()),
-			family.Model.Name:  core.String(model),
+			family.Model.Name:  core.String(is.model),
 			attrInterface.Name: family.UUIDAttribute(iface),
 			attrMode.Name:      core.String(modeVFIO),
 		},

@@ -60,18 +60,28 @@ func Read[T any](host *sysfs.FS, path string, parse func([]byte) (T, error)) Fac
 	return Is(value)
 }
 
-// ReadText reads a text. An empty one is unknown.
+// maxText is longer than any text that a driver shows for people.
+const maxText = 1 << 10
+
+// ReadText reads a text. An empty one, and one that is no text for people by its
+// length, is unknown.
 func ReadText(host *sysfs.FS, path string) Fact[string] {
 	return Read(host, path, func(data []byte) (string, error) {
 		text, err := sysfs.Text(data)
-		if err == nil && text == "" {
+		switch {
+		case err == nil && text == "":
 			err = errEmpty
+		case len(text) > maxText:
+			err = errLong
 		}
 		return text, err
 	})
 }
 
-var errEmpty = errors.New("the file is empty")
+var (
+	errEmpty = errors.New("the file is empty")
+	errLong  = errors.New("the file is longer than it can be")
+)
 
 // ReadUint reads a whole number, decimal or with 0x.
 func ReadUint(host *sysfs.FS, path string) Fact[uint64] { return Read(host, path, sysfs.Uint) }

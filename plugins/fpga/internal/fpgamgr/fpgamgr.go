@@ -167,10 +167,9 @@ func (i instance) Measure(context.Context) ([]core.Reading, error) {
 		return family.Measured(readings...), nil // a host without bridges has no such class
 	}
 	for _, br := range names {
-		if at, err := i.host.Resolve(class + "/" + br); err == nil {
-			if _, _, onPCI := family.Function(at); onPCI {
-				continue // the bridge of a card
-			}
+		at, err := i.host.Resolve(class + "/" + br)
+		if _, _, onPCI := family.Function(at); err != nil || onPCI {
+			continue // the bridge of a card
 		}
 		if name := family.ReadText(i.host, class+"/"+br+"/name"); name.Known() {
 			r := statBridge.Is(family.Attribute(family.ReadText(i.host, class+"/"+br+"/state"), core.String))

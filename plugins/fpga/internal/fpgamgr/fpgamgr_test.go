@@ -96,3 +96,11 @@ func TestTrees(t *testing.T) {
 		})
 	}
 }
+
+// TestTorture breaks each file of the machine.
+func TestTorture(t *testing.T) {
+	familytest.Torture{
+		Tree:     familytest.Excerpt(t, machine, ""),
+		Families: func() []family.Family { return []family.Family{fpgamgr.New()} },
+	}.Run(t)
+}
