@@ -24,34 +24,34 @@ const (
 // a job's constraint reads the same for both.
 var (
 	attrMemory      = &describe.Attribute{Name: "memory", Kind: core.KindInt, Unit: core.MiB, On: onBoth, Description: "Memory of the device: a partition's own share. Of an APU it is the part of the node's memory that the firmware set aside for it."}
-	attrPower       = &describe.Attribute{Name: "power", Kind: core.KindInt, Unit: core.Watt, On: onBoth, Description: "Power cap that the GPU has by default, of the whole GPU for partitions too."}
-	attrCoresClock  = &describe.Attribute{Name: "cores_clock", Kind: core.KindInt, Unit: core.MHz, On: onBoth, Description: "Highest engine clock."}
+	attrPower       = &describe.Attribute{Name: "power", Kind: core.KindInt, Unit: core.Watt, On: onBoth, Description: "Power cap that the GPU has by default; of a partition, that of the whole GPU."}
+	attrCoresClock  = &describe.Attribute{Name: "cores_clock", Kind: core.KindInt, Unit: core.MHz, On: onBoth, Description: "Highest clock of the compute and graphics engines."}
 	attrMemoryClock = &describe.Attribute{Name: "memory_clock", Kind: core.KindInt, Unit: core.MHz, On: onBoth, Description: "Highest clock of the memory controller. The data clock of GDDR6 is a multiple of it."}
 	attrBandwidth   = &describe.Attribute{Name: "pci_bandwidth", Kind: core.KindInt, Unit: core.MBPerS, On: onBoth, Description: "What the board's PCIe link can carry in one direction."}
 	attrGeneration  = &describe.Attribute{Name: "pcie_generation", Kind: core.KindInt, On: onBoth, Description: "PCIe generation that the board can use."}
 	attrWidth       = &describe.Attribute{Name: "pcie_width", Kind: core.KindInt, On: onBoth, Description: "Most PCIe lanes that the board can use."}
-	attrDriver      = &describe.Attribute{Name: "driver_version", Kind: core.KindVersion, On: onBoth, Description: "Version of the amdgpu driver: its own where it was installed by itself, else the kernel's."}
-	attrDriverFrom  = &describe.Attribute{Name: "driver_source", Kind: core.KindString, On: onBoth, Description: "Where the driver is from: dkms if it was installed by itself, kernel if it came with the kernel."}
+	attrDriver      = &describe.Attribute{Name: "driver_version", Kind: core.KindVersion, On: onBoth, Description: "Version of the amdgpu driver: its own if it was installed apart from the kernel, else the kernel's."}
+	attrDriverFrom  = &describe.Attribute{Name: "driver_source", Kind: core.KindString, On: onBoth, Description: "Where the driver is from: dkms if it was installed apart from the kernel, kernel if it came with it."}
 	attrVBIOS       = &describe.Attribute{Name: "vbios_version", Kind: core.KindString, On: onBoth, Description: "Version or part number of the GPU's BIOS."}
-	attrProduct     = &describe.Attribute{Name: "product", Kind: core.KindString, On: onBoth, Description: "Model of the GPU, whatever its group is named by."}
+	attrProduct     = &describe.Attribute{Name: "product", Kind: core.KindString, On: onBoth, Description: "Model of the GPU, whatever its group is named by, for partitions too."}
 	attrGFX         = &describe.Attribute{Name: "gfx_version", Kind: core.KindString, On: onBoth, Description: "Instruction set, as compilers name it: gfx942."}
 	attrGFXMajor    = &describe.Attribute{Name: "gfx_major", Kind: core.KindInt, On: onBoth, Description: "Major version of the instruction set: 9 for the Instinct line, 10 to 12 for RDNA."}
 	attrUnits       = &describe.Attribute{Name: "compute_units", Kind: core.KindInt, On: onBoth, Description: "Compute units of the device: a partition's own."}
-	attrXCC         = &describe.Attribute{Name: "xcc", Kind: core.KindInt, On: onBoth, Description: "Compute dies of the device: a partition's own."}
+	attrXCC         = &describe.Attribute{Name: "xcc", Kind: core.KindInt, On: onBoth, Description: "Compute dies (XCC) of the device: a partition's own."}
 	attrPCIID       = &describe.Attribute{Name: "pci_id", Kind: core.KindString, On: onBoth, Description: "PCI device number: 0x74a1."}
 	attrRevision    = &describe.Attribute{Name: "pci_revision", Kind: core.KindString, On: onBoth, Description: "PCI revision: 0x00. Models that share a device number differ in it."}
 	attrForm        = &describe.Attribute{Name: "form_factor", Kind: core.KindString, On: onBoth, Description: "oam for a module, cem for a plug-in card."}
 	attrMemoryMaker = &describe.Attribute{Name: "memory_vendor", Kind: core.KindString, On: onBoth, Description: "Maker of the memory."}
 	attrNUMA        = &describe.Attribute{Name: "numa_node", Kind: core.KindString, On: onBoth, Description: "NUMA node that the GPU is near to, as node0. Only if all GPUs of the group are near the same one; a job's numa block works in any case."}
 	attrXGMI        = &describe.Attribute{Name: "xgmi", Kind: core.KindBool, On: onBoth, Description: "Whether the GPU is linked to others by XGMI."}
-	attrHive        = &describe.Attribute{Name: "xgmi_hive", Kind: core.KindString, On: onBoth, Description: "Number of the XGMI hive, the GPUs that are linked. Only if all GPUs of the group are in the same one."}
+	attrHive        = &describe.Attribute{Name: "xgmi_hive", Kind: core.KindString, On: onBoth, Description: "Number of the hive, the set of GPUs that XGMI links. Only if all GPUs of the group are in the same one."}
 	attrECC         = &describe.Attribute{Name: "ecc", Kind: core.KindBool, On: onBoth, Description: "Whether memory errors are corrected and counted."}
 	attrAPU         = &describe.Attribute{Name: "apu", Kind: core.KindBool, On: onGPU, Description: "Whether the GPU is part of a processor."}
 	attrCompute     = &describe.Attribute{Name: "compute_partition", Kind: core.KindString, On: onBoth, Description: "How the GPU is divided: spx, dpx, tpx, qpx or cpx. Absent where it cannot be."}
 	attrMemPart     = &describe.Attribute{Name: "memory_partition", Kind: core.KindString, On: onBoth, Description: "How its memory is divided: nps1 to nps8. Absent where it cannot be."}
-	attrPartitions  = &describe.Attribute{Name: "partitions", Kind: core.KindInt, On: onBoth, Description: "Number of partitions that can be used. Absent where the GPU cannot be divided."}
-	attrMEC         = &describe.Attribute{Name: "mec_firmware_version", Kind: core.KindInt, On: onBoth, Description: "Version of the firmware that feeds the compute queues."}
-	attrSDMA        = &describe.Attribute{Name: "sdma_firmware_version", Kind: core.KindInt, On: onBoth, Description: "Version of the firmware of the copy engines."}
+	attrPartitions  = &describe.Attribute{Name: "partitions", Kind: core.KindInt, On: onBoth, Description: "Number of partitions of the GPU that can be used, 1 if it is whole. Absent where the GPU cannot be divided."}
+	attrMEC         = &describe.Attribute{Name: "mec_firmware_version", Kind: core.KindInt, On: onBoth, Description: "Version of the firmware (MEC) that runs the compute queues."}
+	attrSDMA        = &describe.Attribute{Name: "sdma_firmware_version", Kind: core.KindInt, On: onBoth, Description: "Version of the firmware of the copy engines (SDMA)."}
 )
 
 // attributes are all attributes, in the order of the page.
