@@ -10,10 +10,16 @@ import (
 	"github.com/nomad-devices/nomad-devices/core/sysfs/pci"
 )
 
+// Attributes and Stats are those that devices of more than one family have.
+var (
+	Attributes = []*describe.Attribute{Name, Model, PCIID, PCISubsystem, PCIVendor, PCIDevice, NUMANode, MemorySize}
+	Stats      = []*describe.Stat{Temperature, Power, PCIeLink, Serial, Sensor}
+)
+
 // The attributes that devices of more than one family have.
 var (
 	Name         = &describe.Attribute{Name: "family", Kind: core.KindString, On: "all", Description: "Driver family: `dfl`, `opae`, `xrt`, `ami`, `aws`, `zocl`, `vfio` or `mgr`."}
-	Model        = &describe.Attribute{Name: "model", Kind: core.KindString, On: "dfl, opae, ami, vfio", Description: "Model of the board."}
+	Model        = &describe.Attribute{Name: "model", Kind: core.KindString, On: "dfl, opae, ami, aws, vfio", Description: "Model of the board, or kind of the slot."}
 	PCIID        = &describe.Attribute{Name: "pci_id", Kind: core.KindString, On: "on PCI", Description: "Vendor and device of the PCI function, as lspci writes them: `8086:bcce`."}
 	PCISubsystem = &describe.Attribute{Name: "pci_subsystem", Kind: core.KindString, On: "on PCI", Description: "Vendor and device of the board: `8086:1771`."}
 	PCIVendor    = &describe.Attribute{Name: "pci_vendor", Kind: core.KindString, On: "on PCI", Description: "Vendor of the PCI function: `0x8086`."}
@@ -48,9 +54,7 @@ func (s *Scan) PCIAttributes(attributes map[string]core.Value, address core.PCIA
 		attributes[PCIID.Name] = core.String(id.String())
 		attributes[PCIVendor.Name] = core.String(fmt.Sprintf("0x%04x", id.Vendor))
 		attributes[PCIDevice.Name] = core.String(fmt.Sprintf("0x%04x", id.Device))
-		if id.SubsystemVendor != 0 && (id.SubsystemDevice != 0 || s.exists(pci.Path(address)+"/subsystem_device")) {
-			attributes[PCISubsystem.Name] = core.String(fmt.Sprintf("%04x:%04x", id.SubsystemVendor, id.SubsystemDevice))
-		}
+		attributes[PCISubsystem.Name] = Subsystem(s.Host, address, id)
 	}
 	node := ReadInt(s.Host, pci.Path(address)+"/numa_node")
 	attributes[NUMANode.Name] = Attribute(node, func(n int64) core.Value {
@@ -61,11 +65,18 @@ func (s *Scan) PCIAttributes(attributes map[string]core.Value, address core.PCIA
 	})
 }
 
-// exists reports whether there is a file. Some boards have the number 0, which is
-// also what is left of a file that is not there.
-func (s *Scan) exists(path string) bool {
-	there, err := s.Host.Exists(path)
-	return there && err == nil
+// Subsystem returns the numbers of the board of a PCI function, if it has one. Some
+// boards have the number 0, which is also what is left of a file that is not there.
+func Subsystem(host *sysfs.FS, address core.PCIAddress, id pci.ID) core.Value {
+	if id.SubsystemDevice == 0 {
+		if there, err := host.Exists(pci.Path(address) + "/subsystem_device"); err != nil || !there {
+			return core.Value{}
+		}
+	}
+	if id.SubsystemVendor == 0 {
+		return core.Value{}
+	}
+	return core.String(fmt.Sprintf("%04x:%04x", id.SubsystemVendor, id.SubsystemDevice))
 }
 
 // Link returns the reading of a PCIe link, or one without a value if its
