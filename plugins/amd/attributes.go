@@ -1,10 +1,12 @@
 package amd
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/nomad-devices/nomad-devices/core"
 	"github.com/nomad-devices/nomad-devices/core/describe"
@@ -77,7 +79,7 @@ func (f facts) put(a *describe.Attribute, v core.Value, err error) {
 }
 
 // readAttributes returns the attributes that all devices of the card share.
-func (c *card) readAttributes(s sighting) map[string]core.Value {
+func (c *card) readAttributes(s sighting) facts {
 	f := make(facts, len(attributes))
 	host := c.vendor.host
 	text := func(a *describe.Attribute, name string) {
@@ -85,11 +87,15 @@ func (c *card) readAttributes(s sighting) map[string]core.Value {
 		f.put(a, word(v), err)
 	}
 	total, err := host.ReadUint(c.file("mem_info_vram_total"))
+	if total > kfd.MaxMemory {
+		err = errImplausible
+	}
 	f.put(attrMemory, mebibytes(total), err)
-	c.putPower(f)
-	c.putClocks(f, s)
+	awake := c.power() == powerActive
+	c.putPower(f, awake)
+	c.putClocks(f, s, awake)
 	if err == nil || !unsupported(err) { // the MI300A has neither memory of its own nor a PCIe link
-		c.putLink(f, s)
+		c.putLink(f, awake)
 	}
 	version, source, err := driverVersion(host)
 	f.put(attrDriver, core.Version(version), err)
@@ -104,7 +110,10 @@ func (c *card) readAttributes(s sighting) map[string]core.Value {
 		f[attrRevision.Name] = core.String(fmt.Sprintf("0x%02x", s.function.Revision))
 	}
 	if s.function.NUMANode >= 0 {
-		f[attrNUMA.Name] = core.String("node" + strconv.Itoa(s.function.NUMANode))
+		c.numaNode = s.function.NUMANode
+	}
+	if c.numaNode >= 0 {
+		f[attrNUMA.Name] = core.String("node" + strconv.Itoa(c.numaNode))
 	}
 	ecc, err := host.Exists(c.file("ras/umc_err_count"))
 	f.put(attrECC, core.Bool(ecc), err)
@@ -113,6 +122,9 @@ func (c *card) readAttributes(s sighting) map[string]core.Value {
 		f[attrCompute.Name] = word(strings.ToLower(c.mode.compute))
 		f[attrMemPart.Name] = word(strings.ToLower(c.mode.memory))
 		f[attrPartitions.Name] = core.Count(int64(len(s.nodes)))
+		if s.unsure != nil {
+			f[attrPartitions.Name] = core.Unknown()
+		}
 	}
 	maps.DeleteFunc(f, func(_ string, v core.Value) bool { return v.Kind() == core.KindNone })
 	return f
@@ -120,23 +132,25 @@ func (c *card) readAttributes(s sighting) map[string]core.Value {
 
 // putPower adds the power cap. Cards without a default have a cap all the same;
 // APUs and some virtual functions have none.
-func (c *card) putPower(f facts) {
-	var power core.Value
+func (c *card) putPower(f facts, awake bool) {
+	if !awake {
+		f[attrPower.Name] = core.Unknown()
+		return
+	}
+	var microwatts int64
 	err := errNoSensor
 	for _, what := range []string{"cap_default", "cap"} {
-		var microwatts int64
 		microwatts, err = within(1, most)(c.hwmon.readChannel(c, "power1", what))
-		if err == nil {
-			power = core.Int((microwatts+500_000)/1_000_000, core.Watt)
+		if !unsupported(err) && !errors.Is(err, errImplausible) {
 			break
 		}
 	}
-	f.put(attrPower, power, err)
+	f.put(attrPower, core.Int((microwatts+500_000)/1_000_000, core.Watt), err)
 }
 
 // putClocks adds the highest clocks: KFD's, which are there while the GPU sleeps,
 // or else the driver's tables.
-func (c *card) putClocks(f facts, s sighting) {
+func (c *card) putClocks(f facts, s sighting, awake bool) {
 	var engine, memory int
 	for _, n := range s.nodes {
 		engine, memory = max(engine, n.MaxClock), max(memory, n.MemoryClock)
@@ -150,7 +164,7 @@ func (c *card) putClocks(f facts, s sighting) {
 			f[clock.attribute.Name] = core.Int(int64(clock.mhz), core.MHz)
 			continue
 		}
-		if c.asleep() {
+		if !awake {
 			f[clock.attribute.Name] = core.Unknown()
 			continue
 		}
@@ -163,21 +177,28 @@ func (c *card) putClocks(f facts, s sighting) {
 	}
 }
 
-// putLink adds the PCIe link of the board.
-func (c *card) putLink(f facts, s sighting) {
-	link := s.function.MaxLink
-	if c.bridge != "" {
-		_, link = pci.ReadLinks(c.vendor.host, c.bridge)
+// putLink adds the PCIe link of the board, which stays what it is.
+func (c *card) putLink(f facts, awake bool) {
+	if awake && (c.link.Speed == 0 || c.link.Width == 0) {
+		_, c.link = pci.ReadLinks(c.vendor.host, c.outermost())
 	}
-	if link.Generation() > 0 {
-		f[attrGeneration.Name] = core.Count(int64(link.Generation()))
+	for a, n := range map[*describe.Attribute]int{attrGeneration: c.link.Generation(), attrWidth: c.link.Width} {
+		if f[a.Name] = core.Unknown(); n > 0 {
+			f[a.Name] = core.Count(int64(n))
+		}
 	}
-	if link.Width > 0 {
-		f[attrWidth.Name] = core.Count(int64(link.Width))
-	}
-	if rate, ok := link.Bandwidth(); ok {
+	f[attrBandwidth.Name] = core.Unknown()
+	if rate, ok := c.link.Bandwidth(); ok {
 		f[attrBandwidth.Name] = core.Int(rate, core.MBPerS)
 	}
+}
+
+// outermost returns the function whose link leads from the board to the node.
+func (c *card) outermost() core.PCIAddress {
+	if c.bridge != "" {
+		return c.bridge
+	}
+	return c.address
 }
 
 // driverVersion returns the version of the driver. Only a driver that was
@@ -198,7 +219,7 @@ func driverVersion(host *sysfs.FS) (version, source string, err error) {
 }
 
 // withNode adds what KFD says about a device to the attributes of its card.
-func withNode(shared map[string]core.Value, n *kfd.Node, part int) map[string]core.Value {
+func withNode(shared facts, n *kfd.Node, part int) facts {
 	all := maps.Clone(shared)
 	if part != whole {
 		delete(all, attrMemory.Name) // that is the whole GPU's
@@ -208,7 +229,7 @@ func withNode(shared map[string]core.Value, n *kfd.Node, part int) map[string]co
 		return all
 	}
 	if _, known := all[attrMemory.Name]; !known {
-		facts(all).put(attrMemory, mebibytes(n.Memory), n.MemoryErr)
+		all.put(attrMemory, mebibytes(n.Memory), n.MemoryErr)
 	}
 	for a, number := range map[*describe.Attribute]int{
 		attrUnits: n.ComputeUnits, attrXCC: n.XCC, attrGFXMajor: n.GFXMajor(), attrMEC: n.MECFirmware, attrSDMA: n.SDMAFirmware,
@@ -227,10 +248,12 @@ func withNode(shared map[string]core.Value, n *kfd.Node, part int) map[string]co
 	return all
 }
 
-// word is the value of a text, none if it says nothing.
+// word is the value of a text, none if it says nothing, or is none.
 func word(text string) core.Value {
+	const longest = 96
 	text = strings.TrimSpace(text)
-	if text == "" || strings.EqualFold(text, "unknown") || strings.EqualFold(text, "n/a") {
+	if text == "" || len(text) > longest || strings.ContainsFunc(text, unicode.IsControl) ||
+		strings.EqualFold(text, "unknown") || strings.EqualFold(text, "n/a") {
 		return core.Value{}
 	}
 	return core.String(text)

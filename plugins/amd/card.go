@@ -3,6 +3,7 @@ package amd
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -30,19 +31,29 @@ type card struct {
 	offered atomic.Bool
 
 	// What follows belongs to Read and Measure, of which one runs at a time.
-	dir      string // the GPU's own directory, links followed
-	bridge   core.PCIAddress
-	name     string // of the model, once it was decided
-	mode     modes
-	mismatch string // what was said last about the numbers of partitions
-	said     string // and about the firmware's metrics
-	watch    watchful
-	parent   parentReadings
-	hwmon    hwmon
+	dir    string // the GPU's own directory, links followed
+	bridge core.PCIAddress
+	// name is the model's, and group what its groups are named by, once they were
+	// decided.
+	name, group string
+	// link and numaNode are what was read of these last; apu says that the GPU was
+	// once seen to be part of a processor, computes that it had a node in KFD's
+	// topology.
+	link          pci.Link
+	numaNode      int
+	apu, computes bool
+	mode          modes
+	partitions    int      // how many it had when it was read last
+	nodes         []uint32 // KFD's numbers of its devices
+	uncertain     bool     // whether it was said that the partitions' numbers are
+	said          string   // what was said last about the firmware's metrics
+	watch         watchful
+	parent        parentReadings
+	hwmon         hwmon
 }
 
 func newCard(v *Vendor, address core.PCIAddress) *card {
-	return &card{vendor: v, address: address}
+	return &card{vendor: v, address: address, numaNode: -1}
 }
 
 // file returns the path of one of the GPU's own files.
@@ -58,21 +69,22 @@ func (c *card) label() string { return "GPU " + string(c.address) }
 
 // read reads the card's devices.
 func (c *card) read(s sighting) ([]core.Device, error) {
-	if s.id == "" {
-		return nil, fmt.Errorf("%s cannot be identified: its unique_id cannot be read", c.label())
-	}
 	if devices, err, done := c.absent(s); done {
 		return devices, err
+	}
+	if s.id == "" {
+		return nil, fmt.Errorf("%s cannot be identified: its unique_id cannot be read", c.label())
 	}
 	c.locate()
 	if c.isAPU(s) && !c.vendor.cfg.APUs {
 		return c.refused("it is part of a processor, and apus = false")
 	}
 	c.mode = c.readModes(s)
-	c.decideName(s)
-	common := core.Device{PCI: c.address, Faults: c.examine(s)}
+	c.decideNames(s)
+	common := core.Device{PCI: c.address, Faults: append(c.examine(s), c.computeFaults(s)...)}
 	attributes := c.readAttributes(s)
 	var devices []core.Device
+	var err error
 	switch {
 	case len(s.nodes) == 0:
 		devices = []core.Device{c.device(common, attributes, s, whole, nil)}
@@ -85,20 +97,24 @@ func (c *card) read(s sighting) ([]core.Device, error) {
 			devices = append(devices, d)
 		}
 	default:
-		for i := range s.nodes {
-			devices = append(devices, c.device(common, attributes, s, i, &s.nodes[i]))
+		devices, err = c.readPartitions(common, attributes, s)
+	}
+	c.nodes = c.nodes[:0]
+	for _, n := range s.nodes {
+		if n.ID != 0 {
+			c.nodes = append(c.nodes, n.ID)
 		}
-		c.checkNumbers(s)
 	}
 	c.note.Store(nil)
 	c.offered.Store(true)
-	return devices, nil
+	return slices.DeleteFunc(devices, func(d core.Device) bool { return c.vendor.ignored[strings.ToLower(d.ID)] }), err
 }
 
 // absent answers for a GPU that the driver does not run, or compute cannot use.
 func (c *card) absent(s sighting) (devices []core.Device, err error, done bool) {
 	switch {
 	case s.onBus && s.function.Driver == "":
+		c.watch = watchful{} // what it counted ends with the driver
 		devices, err = c.unusable(core.Fault{
 			Code: codeUnbound, Severity: core.Soft,
 			Reason: "the driver amdgpu is not bound to the GPU",
@@ -106,10 +122,11 @@ func (c *card) absent(s sighting) (devices []core.Device, err error, done bool) 
 		})
 		return devices, err, true
 	case len(s.nodes) > 0:
+		c.computes = true
 		return nil, nil, false
 	case s.unsure != nil:
 		return nil, fmt.Errorf("%s is not in the part of KFD's topology that can be read: %w", c.label(), s.unsure), true
-	case !c.vendor.cfg.RequireCompute:
+	case !c.vendor.cfg.RequireCompute && !c.computes:
 		return nil, nil, false
 	case c.offered.Load():
 		devices, err = c.unusable(core.Fault{
@@ -119,7 +136,11 @@ func (c *card) absent(s sighting) (devices []core.Device, err error, done bool) 
 		})
 		return devices, err, true
 	default:
-		devices, err = c.refused("ROCm cannot use it: it has no node in KFD's topology. To offer it for graphics and video all the same, set require_compute = false")
+		why := "ROCm cannot use it: it has no node in KFD's topology. To offer it for graphics and video all the same, set require_compute = false"
+		if _, err := c.vendor.renderMinor(c.address); err != nil {
+			why = "the driver amdgpu has not set it up: it has no render node. If that lasts, the kernel log says why (dmesg | grep amdgpu)"
+		}
+		devices, err = c.refused(why)
 		return devices, err, true
 	}
 }
@@ -143,8 +164,7 @@ func (c *card) locate() {
 	link := pci.Path(c.address)
 	target, err := c.vendor.host.Readlink(link)
 	if err != nil {
-		c.dir, c.bridge = "", ""
-		return
+		return // where it was, it still is, or it is gone
 	}
 	dir := path.Join(path.Dir(link), target)
 	if dir == c.dir {
@@ -168,16 +188,14 @@ func (c *card) locate() {
 // the memory and the interface of a GPU, is none of them. Kernels of the first APUs
 // show one KFD node with both kinds of cores.
 func (c *card) isAPU(s sighting) bool {
-	if len(s.nodes) > 0 && s.nodes[0].CPUCores > 0 {
-		return true
-	}
 	c.hwmon.find(c)
-	return c.hwmon.apu
+	c.apu = c.apu || c.hwmon.apu || len(s.nodes) > 0 && s.nodes[0].CPUCores > 0
+	return c.apu
 }
 
-// decideName decides what the model is called, once and for the process's life: it
-// names the device's group.
-func (c *card) decideName(s sighting) {
+// decideNames decides what the model is called and what its groups are named by,
+// once and for the process's life.
+func (c *card) decideNames(s sighting) {
 	if c.name != "" {
 		return
 	}
@@ -186,14 +204,26 @@ func (c *card) decideName(s sighting) {
 		product = "" // most boards have none
 	}
 	c.name = c.vendor.names.Of(names.ID{Device: s.function.Device, Revision: s.function.Revision}, product)
+	c.group = c.name
+	switch c.vendor.cfg.GroupBy {
+	case groupByGFX:
+		if len(s.nodes) > 0 && s.nodes[0].GFX() != "" {
+			c.group = s.nodes[0].GFX()
+		}
+	case groupByID:
+		c.group = fmt.Sprintf("0x%04x", s.function.Device)
+	}
 }
 
 // device returns a device of the card: the whole GPU, or the partition with the
 // given number.
-func (c *card) device(d core.Device, attributes map[string]core.Value, s sighting, part int, n *kfd.Node) core.Device {
-	r := &ref{card: c, at: c.address, uid: s.uid, part: part, divisible: c.mode.divisible}
+func (c *card) device(d core.Device, attributes facts, s sighting, part int, n *kfd.Node) core.Device {
+	r := &ref{card: c, at: c.address, part: part, mode: c.mode.compute, divisible: c.mode.divisible}
+	if s.unique {
+		r.uid = s.uid
+	}
 	d.ID = s.id
-	d.Group = core.Group{Vendor: vendorName, Type: typeGPU, Name: c.groupName(s)}
+	d.Group = core.Group{Vendor: vendorName, Type: typeGPU, Name: c.group}
 	if part != whole {
 		d.ID = fmt.Sprintf("%s/%s%d", s.id, strings.ToLower(c.mode.compute), part)
 		d.Group.Type = c.vendor.cfg.PartitionType
@@ -201,24 +231,12 @@ func (c *card) device(d core.Device, attributes map[string]core.Value, s sightin
 	}
 	if n != nil {
 		r.node, r.compute = *n, true
-	} else if minor, err := c.vendor.renderMinor(c.address); err == nil {
-		r.node.RenderMinor = minor
+	}
+	if r.node.RenderMinor == 0 && part == whole {
+		r.node.RenderMinor, _ = c.vendor.renderMinor(c.address) // a fault if it stays unknown
 	}
 	d.Attributes = withNode(attributes, n, part)
-	d.Faults = append(d.Faults[:len(d.Faults):len(d.Faults)], c.nodeFaults(r)...)
+	d.Faults = append(d.Faults[:len(d.Faults):len(d.Faults)], c.renderFaults(r)...)
 	d.Ref = r
 	return d
-}
-
-// groupName returns what the GPUs of the card's kind are called in jobs.
-func (c *card) groupName(s sighting) string {
-	switch c.vendor.cfg.GroupBy {
-	case groupByGFX:
-		if len(s.nodes) > 0 && s.nodes[0].GFX() != "" {
-			return s.nodes[0].GFX()
-		}
-	case groupByID:
-		return fmt.Sprintf("0x%04x", s.function.Device)
-	}
-	return c.name
 }

@@ -37,8 +37,9 @@ type sighting struct {
 	// unsure is why nodes may lack some, if they may.
 	unsure error
 	// id is what the GPU is called, empty if that is not decided, and uid its
-	// unique ID, empty if it has none.
+	// unique ID, empty if it has none; unique says that no other GPU has the same.
 	id, uid string
+	unique  bool
 }
 
 // Discover lists the GPUs. It reads what the kernel knows without asking the
@@ -57,12 +58,15 @@ func (v *Vendor) Discover(context.Context) (core.Inventory, error) {
 	seen := v.join(functions, topology)
 	for address, s := range seen {
 		s.unsure = errors.Join(topologyErr, errors.Join(topology.Unread...))
-		if v.ignored[string(address)] {
-			delete(seen, address)
+		unsettled := v.settle(&s)
+		if unsettled == nil && !v.ignored[string(address)] {
+			seen[address] = s
 			continue
 		}
-		seen[address] = s
+		delete(seen, address)
+		err = errors.Join(err, unsettled)
 	}
+	found.Probes = v.unread(seen, err)
 	v.identify(seen)
 	for address, s := range seen {
 		c := v.cards[address]
@@ -89,6 +93,39 @@ func (v *Vendor) Discover(context.Context) (core.Inventory, error) {
 		found.Notes = append(found.Notes, accessNotes(v.host)...)
 	}
 	return found, nil
+}
+
+// settle makes sure that a GPU which seems to have no driver has none.
+func (v *Vendor) settle(s *sighting) error {
+	if !s.onBus || s.function.Driver != "" {
+		return nil
+	}
+	driver, err := v.host.LinkName(pci.Path(s.function.Address) + "/driver")
+	if err != nil && !sysfs.IsAbsent(err) {
+		return err
+	}
+	s.function.Driver = driver
+	return nil
+}
+
+// unread returns probes for the GPUs that were offered and are not seen, if that is
+// because some functions could not be read: they may be those.
+func (v *Vendor) unread(seen map[core.PCIAddress]sighting, err error) []core.Probe {
+	if err == nil {
+		return nil
+	}
+	var probes []core.Probe
+	for address, c := range v.cards {
+		if _, ok := seen[address]; !ok && c.offered.Load() {
+			probes = append(probes, core.Probe{
+				Key: string(address),
+				Read: func(context.Context) ([]core.Device, error) {
+					return nil, fmt.Errorf("%s is not in the part of the PCI bus that can be read: %w", c.label(), err)
+				},
+			})
+		}
+	}
+	return probes
 }
 
 func isGPU(f pci.Function) bool {

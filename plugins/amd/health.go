@@ -2,7 +2,6 @@ package amd
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"syscall"
 	"time"
@@ -45,28 +44,32 @@ type watchful struct {
 	ras       rasState
 	resetting time.Time // since when the GPU is in a reset; zero if it is not
 	hot       bool
-	// fatal is the number of fatal PCIe errors, and lost whether it rose.
-	fatal      int64
-	fatalKnown bool
-	lost       bool
+	// fatal is the number of fatal PCIe errors of the GPU and of its board's
+	// bridge, and lost whether one rose.
+	fatal map[core.PCIAddress]int64
+	lost  bool
 }
 
 // examine returns what is wrong with the GPU.
 func (c *card) examine(s sighting) []core.Fault {
 	now := time.Now()
 	w := &c.watch
-	asleep := c.asleep()
-	if !asleep {
+	awake := c.power() == powerActive
+	state := stateFine
+	if awake {
 		w.ras.look(c, now)
+		state = c.probe()
+	}
+	if !w.resetting.IsZero() && state == stateFine {
+		w.lost = false // the reset is over
 	}
 	faults := w.errorFaults(now, c.vendor.cfg)
 	faults = append(faults, w.pageFaults()...)
 	faults = append(faults, c.fatalFaults(s)...)
-	if asleep {
+	if !awake {
 		w.resetting = time.Time{}
 		return faults
 	}
-	state := c.probe()
 	if state == stateReset || w.ras.inReset {
 		if w.resetting.IsZero() {
 			w.resetting = now
@@ -84,15 +87,29 @@ func (c *card) examine(s sighting) []core.Fault {
 	return append(faults, c.heatFaults()...)
 }
 
-// asleep reports whether the GPU is suspended, or may be. Reading what needs its
-// hardware would wake it on older kernels, and fails on newer ones.
-func (c *card) asleep() bool {
+// power is whether a GPU sleeps.
+type power int
+
+const (
+	// powerUnknown is that of a GPU that may be asleep: on its way, or one that
+	// does not tell.
+	powerUnknown power = iota
+	powerActive
+	powerSuspended
+)
+
+// power returns whether the GPU sleeps. Reading what needs its hardware would wake it
+// on older kernels, and fails on newer ones
+// (Documentation/ABI/testing/sysfs-devices-power, runtime_status).
+func (c *card) power() power {
 	status, err := c.vendor.host.ReadString(c.file("power/runtime_status"))
 	switch {
-	case err == nil:
-		return status != "active" && status != "unsupported"
+	case sysfs.IsAbsent(err), err == nil && (status == "active" || status == "unsupported"):
+		return powerActive
+	case err == nil && (status == "suspended" || status == "suspending"):
+		return powerSuspended
 	default:
-		return !sysfs.IsAbsent(err)
+		return powerUnknown
 	}
 }
 
@@ -105,39 +122,39 @@ const (
 	stateUnreadable
 )
 
-// live are files that need the GPU's hardware and that each GPU has some of.
+// live are files that need the GPU's hardware and that each GPU has one of.
 var live = []string{"gpu_busy_percent", "mem_busy_percent", "pp_dpm_sclk"}
 
-// probe asks the GPU for something. EBUSY is a reset or a card that is being set
-// up; older kernels say EPERM for that (amdgpu_pm.c).
+// probe asks the GPU for things until it has answered one. EBUSY is a reset or a
+// card that is being set up, and what everything answers then; older kernels say
+// EPERM for that (amdgpu_pm.c).
 func (c *card) probe() state {
 	c.hwmon.find(c)
-	answered, failed := 0, 0
-	book := func(err error) (reset bool) {
+	state := stateFine
+	answered := func(err error) bool {
 		switch {
 		case errors.Is(err, syscall.EBUSY):
+			state = stateReset
 			return true
-		case err == nil || errors.Is(err, errImplausible) || errors.Is(err, sysfs.ErrMalformed):
-			answered++
+		case err == nil || errors.Is(err, sysfs.ErrMalformed):
+			state = stateFine
+			return true
 		case !unsupported(err):
-			failed++
+			state = stateUnreadable
 		}
 		return false
 	}
 	for _, name := range live {
-		if _, err := c.vendor.host.Read(c.file(name)); book(err) {
-			return stateReset
+		if _, err := c.vendor.host.Read(c.file(name)); answered(err) {
+			return state
 		}
 	}
 	for _, label := range []string{"junction", "edge"} {
-		if _, err := c.hwmon.read(c, label, "input"); book(err) {
-			return stateReset
+		if _, err := c.hwmon.read(c, label, "input"); answered(err) {
+			return state
 		}
 	}
-	if answered == 0 && failed > 0 {
-		return stateUnreadable
-	}
-	return stateFine
+	return state
 }
 
 func resetFault(lasts time.Duration) core.Fault {
@@ -222,8 +239,11 @@ func (w *watchful) pageFaults() []core.Fault {
 func (c *card) heatFaults() []core.Fault {
 	for _, label := range []string{"junction", "edge"} {
 		now, err := c.hwmon.temperature(c, label, "input")
-		if err != nil {
+		if errors.Is(err, errNoSensor) {
 			continue
+		}
+		if err != nil {
+			break
 		}
 		limit, err := c.hwmon.temperature(c, label, "emergency")
 		if err != nil || limit <= 0 {
@@ -253,25 +273,25 @@ func (c *card) fatalFaults(s sighting) []core.Fault {
 	if !s.onBus {
 		return nil
 	}
-	var total int64
-	known := false
+	w := &c.watch
 	for _, address := range []core.PCIAddress{c.address, c.bridge} {
 		if address == "" {
 			continue
 		}
-		if n, err := c.aer(address, "fatal"); err == nil {
-			total, known = total+n, true
+		n, err := c.aer(address, "fatal")
+		if err != nil {
+			continue
 		}
-	}
-	w := &c.watch
-	if known {
-		switch {
-		case w.fatalKnown && total > w.fatal:
+		switch before, known := w.fatal[address]; {
+		case known && n > before:
 			w.lost = true
-		case total < w.fatal:
+		case n < before:
 			w.lost = false // the function was found anew
 		}
-		w.fatal, w.fatalKnown = total, true
+		if w.fatal == nil {
+			w.fatal = map[core.PCIAddress]int64{}
+		}
+		w.fatal[address] = n
 	}
 	if !w.lost {
 		return nil
@@ -279,7 +299,7 @@ func (c *card) fatalFaults(s sighting) []core.Fault {
 	return []core.Fault{{
 		Code: codePCIe, Severity: core.Soft,
 		Reason: "a fatal error on the PCIe link of the GPU",
-		Remedy: "look at the kernel log (dmesg | grep AER); reset the GPU, or remove and rescan it",
+		Remedy: "look at the kernel log (dmesg | grep AER); it is trusted again after a reset, or when the driver is bound anew",
 	}}
 }
 
@@ -292,20 +312,33 @@ func (c *card) aer(address core.PCIAddress, kind string) (int64, error) {
 	return parseAER(data)
 }
 
-// nodeFaults tells of device nodes that a task would need and that are not there.
-func (c *card) nodeFaults(r *ref) []core.Fault {
-	for _, n := range r.nodes() {
-		exists, err := c.vendor.host.Exists(n)
-		if err == nil && !exists {
-			return []core.Fault{{
-				Code: codeNode, Severity: core.Soft,
-				Reason: fmt.Sprintf("the device node of the GPU is missing: %s", kindOf(n)),
-				Remedy: "check that udev or devtmpfs runs on the node; udevadm trigger makes the nodes anew",
-			}}
-		}
+// computeFaults tells that the node which all of ROCm's tasks need is missing.
+func (c *card) computeFaults(s sighting) []core.Fault {
+	if len(s.nodes) == 0 {
+		return nil
 	}
-	return nil
+	return c.nodeFaults(kfdNode)
 }
 
-// kindOf names a node without its number, which changes from boot to boot.
-func kindOf(node string) string { return strings.TrimRight(node, "0123456789") }
+// renderFaults tells that a device's render node is missing.
+func (c *card) renderFaults(r *ref) []core.Fault {
+	if r.node.RenderMinor == 0 {
+		return []core.Fault{{
+			Code: codeNode, Severity: core.Soft,
+			Reason: "the driver shows no render node for the GPU",
+			Remedy: "look at the kernel log (dmesg | grep amdgpu); a GPU that the driver could not set up has none",
+		}}
+	}
+	return c.nodeFaults(renderNode(r.node.RenderMinor))
+}
+
+func (c *card) nodeFaults(node string) []core.Fault {
+	if exists, err := c.vendor.host.Exists(node); exists || err != nil {
+		return nil
+	}
+	return []core.Fault{{
+		Code: codeNode, Severity: core.Soft,
+		Reason: "the device node of the GPU is missing: " + strings.TrimRight(node, "0123456789"), // its number changes from boot to boot
+		Remedy: "check that udev or devtmpfs runs on the node; udevadm trigger makes the nodes anew",
+	}}
+}

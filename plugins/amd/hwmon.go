@@ -30,9 +30,8 @@ func (h *hwmon) find(c *card) {
 	host := c.vendor.host
 	parent := c.file("hwmon")
 	names, err := host.ReadDir(parent)
-	if err != nil {
-		*h = hwmon{}
-		return
+	if err != nil && !sysfs.IsAbsent(err) {
+		return // what was found before holds
 	}
 	for _, name := range names {
 		dir := parent + "/" + name

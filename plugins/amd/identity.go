@@ -18,6 +18,8 @@ type identity struct {
 	id string
 	// uid is the unique ID, or empty for a GPU that has none.
 	uid string
+	// device is PCI's number of the model: where it changes, so did the GPU.
+	device uint16
 }
 
 // identify says what the GPUs are called that a scan saw: by their unique ID,
@@ -31,7 +33,7 @@ func (v *Vendor) identify(seen map[core.PCIAddress]sighting) {
 	for address, s := range seen {
 		uid, known := v.uniqueID(address, s)
 		before, decided := v.identities[address]
-		if decided && known && uid != "" && before.uid != "" && uid != before.uid {
+		if decided && (known && uid != "" && before.uid != "" && uid != before.uid || s.function.Device != 0 && s.function.Device != before.device) {
 			delete(v.identities, address) // another GPU took the place
 			delete(v.cards, address)
 			decided = false
@@ -45,10 +47,12 @@ func (v *Vendor) identify(seen map[core.PCIAddress]sighting) {
 	for address, i := range v.identities {
 		if _, present := seen[address]; present {
 			owners[i.uid] = true
+		} else if i.uid != "" && claims[i.uid] == 1 {
+			delete(v.identities, address) // it was put into another slot
 		}
 	}
 	for address, uid := range undecided {
-		i := identity{id: "PCI-" + string(address), uid: uid}
+		i := identity{id: "PCI-" + string(address), uid: uid, device: seen[address].function.Device}
 		switch {
 		case uid == "":
 		case claims[uid] > 1 || owners[uid]:
@@ -58,16 +62,21 @@ func (v *Vendor) identify(seen map[core.PCIAddress]sighting) {
 		}
 		v.identities[address] = i
 	}
+	bearers := map[string]int{}
+	for address := range seen {
+		bearers[v.identities[address].uid]++
+	}
 	for address, s := range seen {
-		s.id, s.uid = v.identities[address].id, v.identities[address].uid
+		i := v.identities[address]
+		s.id, s.uid, s.unique = i.id, i.uid, i.uid != "" && bearers[i.uid] == 1
 		seen[address] = s
 	}
 }
 
 // uniqueID returns a GPU's unique ID in 16 hexadecimal digits, or "" for one that
 // has none. The driver's file needs no access to the hardware (amdgpu_pm.c,
-// amdgpu_get_unique_id). The ID is not known while the driver is away or cannot be
-// asked.
+// amdgpu_get_unique_id). The ID is not known while the driver is away, cannot be
+// asked, or is still setting the GPU up.
 func (v *Vendor) uniqueID(address core.PCIAddress, s sighting) (uid string, known bool) {
 	if s.onBus && s.function.Driver != driverName {
 		return "", false
@@ -75,8 +84,8 @@ func (v *Vendor) uniqueID(address core.PCIAddress, s sighting) (uid string, know
 	text, err := v.host.ReadString(pci.Path(address) + "/unique_id")
 	if err == nil && text == "" || sysfs.IsAbsent(err) {
 		// The driver shows an empty file for 0, and no file at all for GPUs that
-		// have none. KFD knows the IDs of some of these.
-		return commonID(s.nodes), len(s.nodes) > 0 || s.unsure == nil
+		// have none.
+		return v.uniqueIDOfKFD(address, s)
 	}
 	if err != nil {
 		return "", false
@@ -86,10 +95,22 @@ func (v *Vendor) uniqueID(address core.PCIAddress, s sighting) (uid string, know
 	case err != nil:
 		return "", false
 	case n == 0:
-		return commonID(s.nodes), len(s.nodes) > 0 || s.unsure == nil
+		return v.uniqueIDOfKFD(address, s)
 	default:
 		return fmt.Sprintf("%016x", n), true
 	}
+}
+
+// uniqueIDOfKFD is uniqueID for a GPU whose own files have none. KFD knows the IDs
+// of some of these. The driver makes the render node last, so that before there is
+// one the files may be about to come.
+func (v *Vendor) uniqueIDOfKFD(address core.PCIAddress, s sighting) (uid string, known bool) {
+	if s.onBus {
+		if _, err := v.renderMinor(address); err != nil {
+			return "", false
+		}
+	}
+	return commonID(s.nodes), len(s.nodes) > 0 || s.unsure == nil
 }
 
 // commonID returns the unique ID that all nodes of a GPU share, or "".

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nomad-devices/nomad-devices/core"
 	"github.com/nomad-devices/nomad-devices/core/sysfs"
 	"github.com/nomad-devices/nomad-devices/plugins/amd/internal/kfd"
 )
@@ -55,12 +56,29 @@ func (c *card) readModes(s sighting) modes {
 		m.divisible = divisible || m.compute != ""
 	}
 	// The files and the topology are read one after the other, and the GPU may
-	// have been divided anew in between. How many nodes there are is what counts:
-	// each can be used.
-	if len(s.nodes) > 1 && (m.compute == modeSPX || m.compute == "" && canBeDivided(s.nodes)) {
+	// have been divided anew in between. The nodes are what counts: each can be
+	// used.
+	if len(s.nodes) > 0 && !fits(m.compute, s.nodes) {
 		m.compute = modeOf(s.nodes)
 	}
 	return m
+}
+
+// mostPartitions is how many partitions a GPU has at most in each mode. It may have
+// fewer: an older kernel has render minors for 64 on a node.
+var mostPartitions = map[string]int{modeSPX: 1, modeDPX: 2, modeTPX: 3, modeQPX: 4, modeCPX: 8}
+
+// fits reports whether a GPU in a mode, or one whose mode is not known, can have
+// these nodes.
+func fits(mode string, nodes []kfd.Node) bool {
+	switch most := mostPartitions[mode]; {
+	case mode == "":
+		return len(nodes) == 1 || !canBeDivided(nodes)
+	case len(nodes) > most:
+		return false
+	default:
+		return mode != modeCPX || nodes[0].XCC <= 1 // each die by itself
+	}
 }
 
 // readMode reads the file of a mode, if it holds one of those that exist. No file
@@ -86,6 +104,8 @@ func modeOf(nodes []kfd.Node) string {
 		return modeCPX
 	}
 	switch len(nodes) {
+	case 1:
+		return modeSPX
 	case 2:
 		return modeDPX
 	case 3:
@@ -97,19 +117,40 @@ func modeOf(nodes []kfd.Node) string {
 	}
 }
 
-// checkNumbers compares the partitions' numbers with those in their locations, and
-// says so where they differ: the order of the render minors counts.
-func (c *card) checkNumbers(s sighting) {
-	for i, n := range s.nodes {
-		if n.Partition() == i {
-			continue
+// numbers returns which partition each node is, of a GPU in a mode: what the driver
+// put into their locations, so that a partition keeps its number while another one
+// is missing. Where that cannot be, as with a virtual function whose own number is
+// in the same bits, it is the order of the render minors, and not certain.
+func numbers(mode string, nodes []kfd.Node) (numbers []int, certain bool) {
+	numbers = make([]int, len(nodes))
+	for i, n := range nodes {
+		numbers[i] = n.Partition()
+		if numbers[i] >= mostPartitions[mode] || slices.Contains(numbers[:i], numbers[i]) {
+			for i := range numbers {
+				numbers[i] = i
+			}
+			return numbers, false
 		}
-		text := fmt.Sprintf("KFD node %d is partition %d by its render node and %d by its location; the former counts", n.Number, i, n.Partition())
-		if text != c.mismatch {
-			c.vendor.log.Warn("a partition's number is not certain", "gpu", c.address, "reason", text)
-		}
-		c.mismatch = text
-		return
 	}
-	c.mismatch = ""
+	return numbers, true
+}
+
+// readPartitions returns the devices of a GPU that is divided.
+func (c *card) readPartitions(common core.Device, attributes facts, s sighting) ([]core.Device, error) {
+	numbers, certain := numbers(c.mode.compute, s.nodes)
+	if !certain && !c.uncertain {
+		c.vendor.log.Warn("the locations of a GPU's partitions do not tell which is which; they are numbered by their render nodes", "gpu", c.address)
+	}
+	c.uncertain = !certain
+	var devices []core.Device
+	if missing := s.unsure != nil && len(s.nodes) < c.partitions; certain || !missing {
+		for i := range s.nodes {
+			devices = append(devices, c.device(common, attributes, s, numbers[i], &s.nodes[i]))
+		}
+		if !missing {
+			c.partitions = len(s.nodes)
+			return devices, nil
+		}
+	}
+	return devices, fmt.Errorf("some partitions of %s are not in the part of KFD's topology that can be read: %w", c.label(), s.unsure)
 }

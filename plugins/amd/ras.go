@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -18,8 +19,12 @@ import (
 // read yet (Documentation/gpu/amdgpu/ras.rst).
 type errorCounts struct {
 	uncorrected, corrected, deferred uint64
-	hasDeferred                      bool
+	hasCorrected, hasDeferred        bool
 }
+
+// countBits is how many bits a counter has at most, so that the sum of all blocks is
+// a number too. Errors do not come by the million million.
+const countBits = 48
 
 // errInReset is what the driver answers, as text, while it cannot ask the
 // hardware (amdgpu_ras.c, amdgpu_ras_sysfs_read).
@@ -36,7 +41,7 @@ func parseErrorCounts(data []byte) (errorCounts, error) {
 			return errorCounts{}, errInReset
 		}
 		name, text, _ := strings.Cut(lines.Text(), ":")
-		n, err := strconv.ParseUint(strings.TrimSpace(text), 10, 63)
+		n, err := strconv.ParseUint(strings.TrimSpace(text), 10, countBits)
 		if err != nil {
 			continue
 		}
@@ -44,7 +49,7 @@ func parseErrorCounts(data []byte) (errorCounts, error) {
 		case "ue":
 			counts.uncorrected, found = n, true
 		case "ce":
-			counts.corrected = n
+			counts.corrected, counts.hasCorrected = n, true
 		case "de":
 			counts.deferred, counts.hasDeferred = n, true
 		}
@@ -67,8 +72,10 @@ type badPages struct {
 // far more than a card is kept in use with.
 const maxBadPages = 1 << 20
 
-// parseBadPages reads lines "0x<page> : 0x<size> : R", with P or F in place of R.
-func parseBadPages(data []byte) badPages {
+// parseBadPages reads lines "0x<page> : 0x<size> : R", with P or F in place of R. A
+// GPU without failed pages has an empty list. Lines of another form are skipped,
+// unless there are no others.
+func parseBadPages(data []byte) (badPages, error) {
 	var pages badPages
 	lines := bufio.NewScanner(bytes.NewReader(data))
 	for lines.Scan() {
@@ -85,7 +92,10 @@ func parseBadPages(data []byte) badPages {
 			pages.unreserved++
 		}
 	}
-	return pages
+	if pages == (badPages{}) && len(bytes.TrimSpace(data)) > 0 {
+		return badPages{}, fmt.Errorf("%w: it holds no pages", sysfs.ErrMalformed)
+	}
+	return pages, nil
 }
 
 // rasState is what is known of a GPU's errors.
@@ -146,9 +156,12 @@ func (r *rasState) look(c *card, now time.Time) {
 			r.book(block, counts, now, uint64(c.vendor.cfg.UEThreshold))
 		}
 	}
-	if data, err := c.vendor.host.ReadLimit(c.file("ras/gpu_vram_bad_pages"), maxBadPages); err == nil {
-		r.pages = parseBadPages(data)
-	} else if sysfs.IsAbsent(err) {
+	switch data, err := c.vendor.host.ReadLimit(c.file("ras/gpu_vram_bad_pages"), maxBadPages); {
+	case err == nil:
+		if pages, err := parseBadPages(data); err == nil {
+			r.pages = pages
+		}
+	case sysfs.IsAbsent(err):
 		r.pages = badPages{}
 	}
 }
@@ -170,7 +183,7 @@ func (r *rasState) book(name string, now errorCounts, at time.Time, threshold ui
 	case now.uncorrected >= b.base+threshold:
 		b.base, b.risen = now.uncorrected, at
 	}
-	if now.deferred > b.now.deferred {
+	if now.hasDeferred && b.now.hasDeferred && now.deferred > b.now.deferred {
 		r.deferred = append(r.deferred, rise{at, now.deferred - b.now.deferred})
 	}
 	b.now = now
@@ -198,16 +211,13 @@ func (r *rasState) where(is func(*rasBlock) bool) []string {
 	return names
 }
 
-// total returns the sum of a counter over all blocks; ok is false for a GPU that
-// counts no errors.
-func (r *rasState) total(counter func(errorCounts) uint64) (n int64, ok bool) {
+// total returns the sum of a counter over the blocks that have it; ok is false if
+// none has.
+func (r *rasState) total(counter func(errorCounts) (n uint64, has bool)) (total int64, ok bool) {
 	for _, b := range r.blocks {
-		n += int64(counter(b.now))
+		if n, has := counter(b.now); has {
+			total, ok = total+int64(n), true
+		}
 	}
-	return n, len(r.blocks) > 0
-}
-
-// countsDeferred reports whether any block tells deferred errors apart.
-func (r *rasState) countsDeferred() bool {
-	return len(r.where(func(b *rasBlock) bool { return b.now.hasDeferred })) > 0
+	return total, ok
 }

@@ -38,18 +38,6 @@ func renderNode(minor int) string { return fmt.Sprintf("/dev/dri/renderD%d", min
 // renderClass returns the path of a render node's link among the DRM devices.
 func renderClass(minor int) string { return fmt.Sprintf("/sys/class/drm/renderD%d", minor) }
 
-// nodes returns the device nodes that a task with the device needs.
-func (r *ref) nodes() []string {
-	var nodes []string
-	if r.compute {
-		nodes = append(nodes, kfdNode)
-	}
-	if r.node.RenderMinor > 0 {
-		nodes = append(nodes, renderNode(r.node.RenderMinor))
-	}
-	return nodes
-}
-
 // Grant says what a task needs to use a device. Minors and KFD's nodes are looked
 // up anew: a change of partitions moves them.
 func (v *Vendor) Grant(_ context.Context, d core.Device) (core.Grant, error) {
@@ -69,9 +57,10 @@ func (v *Vendor) Grant(_ context.Context, d core.Device) (core.Grant, error) {
 		return core.Grant{}, err
 	}
 	g := core.Grant{Env: map[string]string{envDevice + identifier(d.ID): renderNode(now.node.RenderMinor)}}
-	for _, path := range now.nodes() {
-		g.Nodes = append(g.Nodes, core.Node{Path: path, Permissions: "rw"})
+	if now.compute {
+		g.Nodes = append(g.Nodes, core.Node{Path: kfdNode, Permissions: "rw"})
 	}
+	g.Nodes = append(g.Nodes, core.Node{Path: renderNode(now.node.RenderMinor), Permissions: "rw"})
 	if v.cfg.CardNode {
 		card, err := v.cardNode(now.node.RenderMinor)
 		if err != nil {
@@ -99,27 +88,43 @@ func (v *Vendor) lookUp(r *ref, topology kfd.Topology) (ref, error) {
 		return now, err
 	}
 	var nodes []kfd.Node
+	unread := errors.Join(topology.Unread...)
 	for _, n := range topology.GPUs {
 		if address, err := addressOf(v.host, n, func(a core.PCIAddress) bool { return a == r.at }); err == nil && address == r.at {
 			nodes = append(nodes, n)
 		}
 	}
 	slices.SortFunc(nodes, byRenderMinor)
+	i := 0
+	if r.part != whole {
+		numbers, _ := numbers(r.mode, nodes)
+		i = slices.Index(numbers, r.part)
+	} else if len(nodes) > 1 {
+		i = slices.IndexFunc(nodes, func(n kfd.Node) bool { return n.Number == r.node.Number })
+	}
 	switch {
-	case len(nodes) == 0:
+	case len(nodes) == 0 && unread == nil:
 		return ref{}, errors.New("it has no node in KFD's topology")
-	case r.part == whole:
-		i := slices.IndexFunc(nodes, func(n kfd.Node) bool { return n.Number == r.node.Number })
-		if i < 0 || nodes[i].ComputeUnits != r.node.ComputeUnits {
-			return ref{}, errMoved
-		}
-		now.node = nodes[i]
-	case r.part >= len(nodes) || nodes[r.part].ComputeUnits != r.node.ComputeUnits || nodes[r.part].Memory != r.node.Memory:
+	case (i < 0 || i >= len(nodes)) && unread != nil:
+		return ref{}, fmt.Errorf("it is not in the part of KFD's topology that can be read: %w", unread)
+	case i < 0 || !same(nodes[i], r.node):
 		return ref{}, errMoved
-	default:
-		now.node = nodes[r.part]
+	}
+	now.node = nodes[i]
+	if now.node.RenderMinor == 0 && r.part == whole {
+		now.node.RenderMinor, _ = v.renderMinor(r.at)
+	}
+	if now.node.RenderMinor == 0 {
+		return ref{}, errors.New("the driver shows no render node for it")
 	}
 	return now, nil
+}
+
+// same reports whether a node is as large as it was. Where that cannot be read, it
+// is taken to be.
+func same(now, before kfd.Node) bool {
+	return now.ComputeUnits == before.ComputeUnits &&
+		(now.Memory == before.Memory || now.MemoryErr != nil || before.MemoryErr != nil)
 }
 
 func byRenderMinor(a, b kfd.Node) int { return a.RenderMinor - b.RenderMinor }
@@ -193,7 +198,7 @@ func (v *Vendor) runtimeGrant(r *ref) (core.Grant, error) {
 	case r.part != whole:
 		return core.Grant{}, errors.New(`AMD's container runtime hands over all partitions of a GPU, never one of them: use access = "devices"`)
 	case r.uid == "":
-		return core.Grant{}, errors.New(`the GPU has no unique ID that AMD's container runtime could be told: use access = "devices"`)
+		return core.Grant{}, errors.New(`the GPU has no unique ID to itself that AMD's container runtime could be told: use access = "devices"`)
 	}
 	return core.Grant{Lists: map[string][]string{envRuntime: {"0x" + r.uid}}}, nil
 }

@@ -27,8 +27,8 @@ const (
 
 // parentReadings is what was last read about a GPU.
 type parentReadings struct {
-	at     time.Time
-	asleep bool
+	at    time.Time
+	power power
 	// metrics is the firmware's snapshot, before the one that was read before it:
 	// some statistics are about the time between the two.
 	metrics, before gpumetrics.Metrics
@@ -90,8 +90,11 @@ func (c *card) measure(r *ref) ([]core.Reading, error) {
 	if r.part != whole {
 		m.partitionMemory(r, p)
 	}
-	if p.asleep {
+	switch p.power {
+	case powerSuspended:
 		m.put(statSleep, core.String("suspended"), nil)
+		return m.readings, nil
+	case powerUnknown:
 		return m.readings, nil
 	}
 	if r.part == whole {
@@ -111,9 +114,9 @@ func (c *card) measure(r *ref) ([]core.Reading, error) {
 
 // readParent reads what all devices of the card share.
 func (c *card) readParent(now time.Time) {
-	p := parentReadings{at: now, asleep: c.asleep(), before: c.parent.metrics}
-	p.uses, p.usesKnown = kfd.Uses(c.vendor.host)
-	if !p.asleep {
+	p := parentReadings{at: now, power: c.power(), before: c.parent.metrics}
+	p.uses, p.usesKnown = kfd.Uses(c.vendor.host, c.nodes...)
+	if p.power == powerActive {
 		c.hwmon.find(c)
 		p.metrics = c.readMetrics()
 		var m meter
@@ -155,7 +158,10 @@ func (m *meter) memory(c *card) {
 		name string
 	}{{statMemory, "vram"}, {statVisible, "vis_vram"}, {statGTT, "gtt"}} {
 		total, err := c.vendor.host.ReadUint(c.file("mem_info_" + kind.name + "_total"))
-		if err != nil || total == 0 || total > math.MaxInt64 {
+		if err == nil && total > kfd.MaxMemory {
+			err = errImplausible
+		}
+		if err != nil || total == 0 {
 			m.put(kind.stat, core.Value{}, err)
 			continue
 		}
@@ -341,11 +347,7 @@ func (m *meter) bus(c *card, p *parentReadings) {
 			m.put(statReplays, core.Count(int64(n)), nil)
 		}
 	}
-	outermost := c.address
-	if c.bridge != "" {
-		outermost = c.bridge
-	}
-	if link, _ := pci.ReadLinks(c.vendor.host, outermost); link.Speed > 0 && link.Width > 0 {
+	if link, _ := pci.ReadLinks(c.vendor.host, c.outermost()); link.Speed > 0 && link.Width > 0 {
 		m.put(statLink, core.String(fmt.Sprintf("%g GT/s, %d lanes", link.Speed, link.Width)), nil)
 	}
 	errs, err := c.aer(c.address, "correctable")
@@ -357,14 +359,13 @@ func (m *meter) bus(c *card, p *parentReadings) {
 func (m *meter) errors(r *rasState) {
 	for _, counter := range []struct {
 		stat *describe.Stat
-		of   func(errorCounts) uint64
+		of   func(errorCounts) (uint64, bool)
 	}{
-		{statUncorrected, func(e errorCounts) uint64 { return e.uncorrected }},
-		{statCorrected, func(e errorCounts) uint64 { return e.corrected }},
-		{statDeferred, func(e errorCounts) uint64 { return e.deferred }},
+		{statUncorrected, func(e errorCounts) (uint64, bool) { return e.uncorrected, true }},
+		{statCorrected, func(e errorCounts) (uint64, bool) { return e.corrected, e.hasCorrected }},
+		{statDeferred, func(e errorCounts) (uint64, bool) { return e.deferred, e.hasDeferred }},
 	} {
-		n, ok := r.total(counter.of)
-		if ok && (counter.stat != statDeferred || r.countsDeferred()) {
+		if n, ok := r.total(counter.of); ok {
 			m.put(counter.stat, core.Count(n), nil)
 		}
 	}

@@ -73,10 +73,12 @@ func newVendor(cfg *Config, log hclog.Logger, host *sysfs.FS) *Vendor {
 type ref struct {
 	card *card
 	at   core.PCIAddress
-	// uid is the GPU's unique ID as the driver writes it, or empty.
+	// uid is the GPU's unique ID as the driver writes it, or empty if it has none
+	// to itself.
 	uid string
-	// part is the number of the partition, or whole.
+	// part is the number of the partition in the mode, or whole.
 	part int
+	mode string
 	// node is the device's node in KFD's topology; compute says whether it has
 	// one.
 	node    kfd.Node

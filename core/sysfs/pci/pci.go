@@ -52,9 +52,6 @@ type Function struct {
 	// NUMANode is the node that the function is near to, or -1 if that is not
 	// known: the firmware did not say, or there is one node only.
 	NUMANode int
-	// Link is what the link runs at now, MaxLink what the function could. Idle
-	// devices slow their links down.
-	Link, MaxLink Link
 	// PhysFn is the physical function of an SR-IOV virtual function, else empty.
 	PhysFn core.PCIAddress
 }
@@ -62,8 +59,8 @@ type Function struct {
 // Read returns one function. A function that is not there is an error for which
 // [sysfs.IsAbsent] is true.
 //
-// Facts that are absent or, for the NUMA node and the links, cannot be read are
-// unknown in the Function. A failure to read the ID, the driver or the physical
+// Facts that are absent or, for the NUMA node, cannot be read are unknown in the
+// Function. A failure to read the ID, the driver or the physical
 // function is an error; the Function beside it holds the rest.
 func Read(fs *sysfs.FS, address core.PCIAddress) (Function, error) {
 	id, err := ReadID(fs, address)
@@ -149,7 +146,6 @@ func complete(fs *sysfs.FS, address core.PCIAddress, id ID) (Function, error) {
 	if node, err := fs.ReadInt(dir + "/numa_node"); err == nil && node >= 0 && node <= maxNUMANode {
 		function.NUMANode = int(node)
 	}
-	function.Link, function.MaxLink = ReadLinks(fs, address)
 	return function, errors.Join(errs...)
 }
 
@@ -157,7 +153,12 @@ func complete(fs *sysfs.FS, address core.PCIAddress, id ID) (Function, error) {
 const maxNUMANode = 1023
 
 // ReadLinks returns what the link of a function runs at now, and what the function
-// could. What is absent or cannot be read is unknown.
+// could. Idle devices slow their links down. What is absent or cannot be read is
+// unknown.
+//
+// The files are read from the function's registers, for which newer kernels wake a
+// function that is suspended, and with it the bridges above it (drivers/pci/pci-sysfs.c,
+// pci_config_pm_runtime_get). Nothing else in this package does that.
 func ReadLinks(fs *sysfs.FS, address core.PCIAddress) (now, most Link) {
 	dir := Path(address)
 	return readLink(fs, dir+"/current_link"), readLink(fs, dir+"/max_link")

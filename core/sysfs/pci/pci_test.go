@@ -36,7 +36,6 @@ func TestRead(t *testing.T) {
 				Class: 0x030200, Revision: 0xa1,
 			},
 			Address: "0000:3b:00.0", Driver: "nvidia", NUMANode: 1,
-			Link: pci.Link{Speed: 2.5, Width: 16}, MaxLink: pci.Link{Speed: 32, Width: 16},
 		}},
 		{want: pci.Function{
 			ID:      pci.ID{Vendor: 0x8086, Device: 0xbcce, Class: 0x120000},
@@ -81,6 +80,23 @@ func TestRead(t *testing.T) {
 	}
 	if _, err := pci.Read(host, "0000:af:00.0"); sysfs.IsAbsent(err) {
 		t.Errorf("a file that cannot be read: %v is absent", err)
+	}
+}
+
+func TestReadLinks(t *testing.T) {
+	t.Parallel()
+	var faults sysfstest.Faults
+	host := unpack(t, faults.Option())
+	now, most := pci.ReadLinks(host, "0000:3b:00.0")
+	if want := (pci.Link{Speed: 2.5, Width: 16}); now != want {
+		t.Errorf("runs at %v, want %v", now, want)
+	}
+	if want := (pci.Link{Speed: 32, Width: 16}); most != want {
+		t.Errorf("could run at %v, want %v", most, want)
+	}
+	faults.Set(pci.Path("0000:3b:00.0")+"/current_link_speed", syscall.EINVAL)
+	if now, _ := pci.ReadLinks(host, "0000:3b:00.0"); now != (pci.Link{Width: 16}) {
+		t.Errorf("a speed that cannot be read is %v", now)
 	}
 }
 
@@ -178,7 +194,6 @@ func TestReadFaults(t *testing.T) {
 		dir + "/driver":             {"", "0000:5e:00.0", true},
 		dir + "/physfn":             {"vfio-pci", "", true},
 		dir + "/numa_node":          {"vfio-pci", "0000:5e:00.0", false},
-		dir + "/current_link_speed": {"vfio-pci", "0000:5e:00.0", false},
 	} {
 		var faults sysfstest.Faults
 		faults.Set(path, syscall.EIO)
@@ -194,7 +209,7 @@ func TestListReadsNoRegisters(t *testing.T) {
 	t.Parallel()
 	var forbidden []string
 	watch := sysfs.WithHook(func(_, path string) error {
-		for _, name := range []string{"config", "rom", "resource", "aer_"} {
+		for _, name := range []string{"config", "rom", "resource", "aer_", "current_link_", "max_link_"} {
 			if strings.HasPrefix(filepath.Base(path), name) {
 				forbidden = append(forbidden, path)
 			}

@@ -106,6 +106,10 @@ func (n Node) GFX() string {
 // GFXMajor returns the major version of the instruction set, or 0.
 func (n Node) GFXMajor() int { return int(n.GFXVersion / 10000) }
 
+// MaxMemory is more memory than a GPU can have, in bytes. What says that it is more
+// is garbage, such as all ones.
+const MaxMemory = 1 << 46
+
 const processesPath = "/sys/class/kfd/kfd/proc"
 
 // maxProcesses is the most processes that are asked for what they hold.
@@ -118,32 +122,24 @@ type Use struct {
 	Memory    uint64
 }
 
-// Uses returns what processes hold of each node, by [Node.ID]. ok is false where
+// Uses returns what processes hold of some nodes, by [Node.ID]. ok is false where
 // the driver does not tell (kfd_process.c, kfd_procfs_add_sysfs_files).
-func Uses(host *sysfs.FS) (uses map[uint32]Use, ok bool) {
+func Uses(host *sysfs.FS, nodes ...uint32) (uses map[uint32]Use, ok bool) {
 	pids, err := host.ReadDir(processesPath)
 	if err != nil {
 		return nil, false
 	}
-	uses = map[uint32]Use{}
+	uses = make(map[uint32]Use, len(nodes))
 	for _, pid := range pids[:min(len(pids), maxProcesses)] {
-		dir := processesPath + "/" + pid
-		names, err := host.ReadDir(dir)
-		if err != nil {
-			continue // it ended
-		}
-		for _, name := range names {
-			text, found := strings.CutPrefix(name, "vram_")
-			id, err := strconv.ParseUint(text, 10, 32)
-			if !found || err != nil {
-				continue
+		for _, node := range nodes {
+			bytes, err := host.ReadUint(fmt.Sprintf("%s/%s/vram_%d", processesPath, pid, node))
+			if err != nil || bytes == 0 || bytes > MaxMemory {
+				continue // it ended, or has nothing there
 			}
-			if bytes, err := host.ReadUint(dir + "/" + name); err == nil && bytes > 0 {
-				use := uses[uint32(id)]
-				use.Processes++
-				use.Memory += bytes
-				uses[uint32(id)] = use
-			}
+			use := uses[node]
+			use.Processes++
+			use.Memory += bytes
+			uses[node] = use
 		}
 	}
 	return uses, true
@@ -254,7 +250,12 @@ func (n *Node) readMemory(host *sysfs.FS, dir string) {
 		if heap := properties["heap_type"]; heap != heapPublic && heap != heapPrivate {
 			continue
 		}
-		n.Memory += properties["size_in_bytes"]
+		size := properties["size_in_bytes"]
+		if size > MaxMemory {
+			n.MemoryErr = errors.Join(n.MemoryErr, fmt.Errorf("%w: a bank of %d bytes", sysfs.ErrMalformed, size))
+			continue
+		}
+		n.Memory += size
 		n.MemoryClock = max(n.MemoryClock, small(properties["mem_clk_max"]))
 	}
 }
@@ -276,6 +277,9 @@ func parseNode(data []byte) (Node, error) {
 	simds, ok := p["simd_count"]
 	if !ok {
 		return Node{}, errNoProperties
+	}
+	if p["domain"] > math.MaxUint32 || p["location_id"] > math.MaxUint32 {
+		return Node{}, fmt.Errorf("%w: domain %d and location_id %d are nowhere", sysfs.ErrMalformed, p["domain"], p["location_id"])
 	}
 	node := Node{
 		RenderMinor:  small(p["drm_render_minor"]),

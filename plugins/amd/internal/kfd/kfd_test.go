@@ -150,11 +150,16 @@ func TestReadWhileItChanges(t *testing.T) {
 
 func TestUses(t *testing.T) {
 	t.Parallel()
-	uses, ok := Uses(sysfs.New(sysfstest.UnpackText(t, machine)))
+	var faults sysfstest.Faults
+	host := sysfs.New(sysfstest.UnpackText(t, machine), faults.Option())
+	uses, ok := Uses(host, 41097, 12)
 	if diff := cmp.Diff(map[uint32]Use{41097: {Processes: 2, Memory: 1052672}}, uses); diff != "" || !ok {
 		t.Errorf("%v, -want +got:\n%s", ok, diff)
 	}
-	if uses, ok := Uses(sysfs.New(t.TempDir())); ok {
+	if uses, ok := Uses(host); !ok || len(uses) > 0 {
+		t.Errorf("of no node: %v, %v", uses, ok)
+	}
+	if uses, ok := Uses(sysfs.New(t.TempDir()), 41097); ok {
 		t.Errorf("without the driver: %v", uses)
 	}
 }
@@ -162,6 +167,7 @@ func TestUses(t *testing.T) {
 func FuzzNode(f *testing.F) {
 	f.Add([]byte("simd_count 152\nsimd_per_cu 4\nlocation_id 1280\n"))
 	f.Add([]byte("simd_count 18446744073709551615\nsimd_per_cu 1\ndomain 99999999999\n"))
+	f.Add([]byte("simd_count 152\nsimd_per_cu 4\nlocation_id 18446744073709551615\n"))
 	f.Add([]byte("\xff\x00 \n\n simd_count"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		node, err := parseNode(data)

@@ -71,7 +71,7 @@ func New(host *sysfs.FS) *Names {
 func (n *Names) Of(id ID, product string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	product = strings.Join(strings.Fields(product), " ")
+	product = clean(product)
 	asked := decision{id, product}
 	if name, ok := n.decided[asked]; ok {
 		return name
