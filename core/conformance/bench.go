@@ -72,7 +72,12 @@ func (b *bench) note(format string, args ...any) {
 
 // launch starts the plugin. It is ended with the case, if not before.
 func (b *bench) launch(ctx context.Context, args ...string) (*instance, error) {
-	i, err := b.target.launch(ctx, args...)
+	return b.launchAs(ctx, b.target, args...)
+}
+
+// launchAs starts the plugin as another target than the suite's.
+func (b *bench) launchAs(ctx context.Context, target Target, args ...string) (*instance, error) {
+	i, err := target.launch(ctx, args...)
 	if err != nil {
 		return nil, err
 	}

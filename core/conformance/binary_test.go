@@ -5,10 +5,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -56,11 +59,47 @@ type binaryDefect struct {
 	after func(r *reference)
 	// file is the name of the binary, if it is another than the plugin's.
 	file string
+	// only are the cases that are run; nil: all.
+	only *regexp.Regexp
 }
 
 // soon runs f when the plugin is up.
 func soon(f func()) func(*reference) {
 	return func(*reference) { time.AfterFunc(200*time.Millisecond, f) }
+}
+
+// asPluginOnly runs f where the process is a plugin, and not started by hand.
+func asPluginOnly(f func(*reference)) func(*reference) {
+	return func(r *reference) {
+		if os.Getenv(base.Handshake.MagicCookieKey) != "" {
+			f(r)
+		}
+	}
+}
+
+// afterCrashes runs f where as many processes were started before this one with
+// the same place for temporary files, of which none ended in order.
+func afterCrashes(starts int64, f func(*reference)) func(*reference) {
+	return asPluginOnly(func(r *reference) {
+		if count(filepath.Join(os.TempDir(), "starts")) > starts {
+			f(r)
+		}
+	})
+}
+
+// count makes a file a byte longer and returns how long it is.
+func count(path string) int64 {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	_, _ = file.Write([]byte{'.'})
+	info, err := file.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // served serves a plugin in the way of the core's main, but with its log, with
@@ -97,14 +136,15 @@ func asIs(p device.DevicePlugin) device.DevicePlugin { return p }
 
 var binaryDefects = []binaryDefect{
 	{defect: defect{name: "other name", fails: []string{"C1/one-name"}}, file: "acme"},
-	{defect: defect{name: "talks on stdout", fails: []string{"C3/clean-stdout"}}, before: soon(func() {
-		_, _ = syscall.Write(1, []byte("a library says hello\n"))
+	{defect: defect{name: "talks on stdout", fails: []string{"C3/clean-stdout"}}, serve: served(jsonLog, func(p device.DevicePlugin) device.DevicePlugin {
+		return &wrap{DevicePlugin: p, info: func() (*base.PluginInfoResponse, error) {
+			_, _ = syscall.Write(1, []byte("a library says hello\n"))
+			return p.PluginInfo()
+		}}
+	}, ignoreHangup, obeyTerminate)},
+	{defect: defect{name: "slow handshake", fails: []string{"C3/clean-stdout"}}, before: asPluginOnly(func(*reference) {
+		time.Sleep(late)
 	})},
-	{defect: defect{name: "slow handshake", fails: []string{"C3/clean-stdout"}}, before: func(*reference) {
-		if os.Getenv(base.Handshake.MagicCookieKey) != "" {
-			time.Sleep(late - time.Second)
-		}
-	}},
 	{defect: defect{name: "log without a form", fails: []string{"C3/json-log"}}, before: soon(func() {
 		_, _ = syscall.Write(2, []byte("a library says hello\n"))
 	})},
@@ -118,7 +158,9 @@ var binaryDefects = []binaryDefect{
 			os.Exit(0)
 		}
 	}},
-	{defect: defect{name: "silent log", fails: []string{"C40/health-logged"}, hardware: true}, serve: served(hclog.NewNullLogger, asIs, ignoreHangup, obeyTerminate)},
+	{defect: defect{name: "silent log", fails: []string{"C40/health-logged"}, hardware: true}, before: asPluginOnly(func(*reference) {
+		os.Stderr, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	})},
 	{defect: defect{name: "a file per stream", fails: []string{"C25/streams-leave-nothing"}}, serve: served(jsonLog, func(p device.DevicePlugin) device.DevicePlugin {
 		var mu sync.Mutex
 		var files []*os.File
@@ -138,12 +180,10 @@ var binaryDefects = []binaryDefect{
 		}}
 	}, ignoreHangup, obeyTerminate)},
 	{defect: defect{name: "does not end", fails: []string{"C64/exits"}}, after: func(*reference) { time.Sleep(late) }},
-	{defect: defect{name: "leaves a process", fails: []string{"C64/exits"}}, before: func(*reference) {
-		if os.Getenv(base.Handshake.MagicCookieKey) != "" {
-			// It ends some seconds after the plugin.
-			_ = exec.Command("sh", "-c", "while kill -0 $PPID 2>/dev/null; do sleep 0.2; done; sleep 5").Start()
-		}
-	}},
+	{defect: defect{name: "leaves a process", fails: []string{"C64/exits"}}, before: asPluginOnly(func(*reference) {
+		// It ends some seconds after the plugin.
+		_ = exec.Command("sh", "-c", "while kill -0 $PPID 2>/dev/null; do sleep 0.2; done; sleep 5").Start()
+	})},
 	{defect: defect{name: "does not end while hung", fails: []string{"C64/exits-while-hung"}, hardware: true}, after: func(r *reference) {
 		for r.isDown() == conformance.Hang {
 			time.Sleep(10 * time.Millisecond)
@@ -153,7 +193,32 @@ var binaryDefects = []binaryDefect{
 	{defect: defect{name: "deaf to SIGTERM", fails: []string{"C66/terminates"}}, serve: served(jsonLog, asIs, ignoreHangup, ignoreTerminate)},
 	{defect: defect{name: "dies of SIGTERM", fails: []string{"C66/terminates"}}, serve: served(jsonLog, asIs, ignoreHangup)},
 	{defect: defect{name: "lives without an agent", fails: []string{"C65/orphan"}, long: true}, serve: served(jsonLog, asIs, ignoreHangup, obeyTerminate)},
+	{defect: defect{name: "waits before the handshake after crashes", fails: []string{"C70/crash-loop"}}, before: afterCrashes(3, func(*reference) {
+		time.Sleep(late)
+	})},
+	{defect: defect{name: "ends itself after crashes", fails: []string{"C70/crash-loop"}}, only: crashCases, before: afterCrashes(5, func(*reference) {
+		time.AfterFunc(1200*time.Millisecond, func() { os.Exit(1) })
+	})},
+	{defect: defect{name: "spins after crashes", fails: []string{"C70/crash-loop"}}, only: crashCases, before: afterCrashes(5, func(*reference) {
+		const threads = 8 // as many shares of a machine that others use, too
+		runtime.GOMAXPROCS(threads)
+		for range threads {
+			go func() {
+				for {
+				}
+			}()
+		}
+	})},
+	{defect: defect{name: "gives up after crashes", fails: []string{"C70/crash-loop"}}, only: crashCases, before: afterCrashes(5, func(r *reference) {
+		r.HangDiscover()
+	})},
+	{defect: defect{name: "forgets its crashes", fails: []string{"C70/hardware-rests"}, hardware: true}, serve: served(jsonLog, asIs, ignoreHangup, obeyTerminate)},
 }
+
+// crashCases are those that look at a plugin that died, and at what could be
+// taken for it. Defects that differ in how they fail C70 need not show for each
+// of the others that they do not.
+var crashCases = regexp.MustCompile(`^C(12|13|18|70)/`)
 
 // servePlugin is the main of the plugin that this test binary can be.
 func servePlugin(name, root string) {
@@ -162,6 +227,7 @@ func servePlugin(name, root string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	r.touched = func() { count(callsFile(root)) }
 	r.follow()
 	var d binaryDefect
 	if n := slices.IndexFunc(binaryDefects, func(d binaryDefect) bool { return d.name == name }); n >= 0 {
@@ -184,7 +250,11 @@ func servePlugin(name, root string) {
 // written in a file of the machine's directory.
 type remote struct{ root string }
 
+var _ conformance.HardwareWithCalls = remote{}
+
 func faultsFile(root string) string { return filepath.Join(root, "faults") }
+
+func callsFile(root string) string { return filepath.Join(root, "calls") }
 
 func (h remote) write(line string) error {
 	next := faultsFile(h.root) + ".next"
@@ -206,6 +276,18 @@ func (h remote) BreakAll(fault conformance.Fault) error { return h.write("all " 
 
 // Repair implements [conformance.Hardware].
 func (h remote) Repair() error { return h.write("") }
+
+// Calls implements [conformance.HardwareWithCalls].
+func (h remote) Calls() (uint64, error) {
+	info, err := os.Stat(callsFile(h.root))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return uint64(info.Size()), nil
+}
 
 // follow makes the hardware what the file says, now and from now on.
 func (r *reference) follow() {
@@ -256,7 +338,7 @@ func binary(t *testing.T, d binaryDefect) (conformance.Binary, conformance.Optio
 	if !d.hardware && d.name != "" {
 		options.Hardware = nil
 	}
-	options.Long = d.long
+	options.Long, options.Run = d.long, d.only
 	defectName := d.name
 	if defectName == "" {
 		defectName = "none"

@@ -1,11 +1,13 @@
 package conformance
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // resources is what a process holds.
@@ -42,22 +44,50 @@ func resourcesOf(pid int) (r resources, err error) {
 	return r, nil
 }
 
+// processorTime returns how much of a processor a process has used, all its
+// threads together, to a hundredth of a second (proc(5): stat).
+func processorTime(pid int) (time.Duration, error) {
+	fields, err := statOf(pid)
+	if err != nil {
+		return 0, err
+	}
+	const utime, stime = 14 - 3, 15 - 3
+	if len(fields) <= stime {
+		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields)+2)
+	}
+	var ticks time.Duration
+	for _, field := range fields[utime : stime+1] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/%d/stat: %w", pid, err)
+		}
+		ticks += time.Duration(n)
+	}
+	return ticks * (time.Second / 100), nil // USER_HZ
+}
+
+// statOf returns the fields of a process's stat from the third on: what comes
+// before it, the command's name, may hold anything.
+func statOf(pid int) ([]string, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return nil, err
+	}
+	return strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:])), nil
+}
+
 // childrenOf returns the processes that a process has started.
 func childrenOf(pid int) []int {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	processes, _ := filepath.Glob("/proc/[0-9]*")
 	var children []int
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
+	for _, path := range processes {
+		child, err := strconv.Atoi(filepath.Base(path))
 		if err != nil {
-			continue // it has ended meanwhile
-		}
-		// proc(5): pid (comm) state ppid; comm may hold anything.
-		_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
-		fields := strings.Fields(rest)
-		if len(fields) < 2 || fields[1] != strconv.Itoa(pid) {
 			continue
 		}
-		if child, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+		const parent = 4 - 3
+		// One without fields has ended meanwhile.
+		if fields, _ := statOf(child); len(fields) > parent && fields[parent] == strconv.Itoa(pid) {
 			children = append(children, child)
 		}
 	}
@@ -66,10 +96,6 @@ func childrenOf(pid int) []int {
 
 // alive returns whether a process is there and not merely unburied.
 func alive(pid int) bool {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
-	return !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
+	fields, err := statOf(pid)
+	return err == nil && len(fields) > 0 && fields[0] != "Z" && fields[0] != "X"
 }

@@ -33,7 +33,8 @@ type reference struct {
 	*coretest.Hardware
 	root string
 
-	leak atomic.Bool // readings become attributes
+	leak    atomic.Bool // readings become attributes
+	touched func()      // called with each call into the driver, if not nil
 
 	mu      sync.Mutex
 	release []func()
@@ -103,6 +104,9 @@ func (r *reference) Discover(ctx context.Context) (core.Inventory, error) {
 
 // touch counts a call into the driver.
 func (r *reference) touch() {
+	if r.touched != nil {
+		r.touched()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls++
@@ -275,7 +279,7 @@ func TestReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	options := r.options()
-	options.Hardware = r
+	options.Hardware, options.Long = r, *long
 	report := reportOf(t, r.target(), options)
 	var text strings.Builder
 	if err := report.WriteText(&text); err != nil {
@@ -285,7 +289,7 @@ func TestReference(t *testing.T) {
 		t.Error(text.String())
 	}
 	for _, result := range report.Results {
-		if result.Status == conformance.Skipped && !result.Needs.Binary && !result.Long {
+		if result.Status == conformance.Skipped && !result.Needs.Binary && (*long || !result.Long) {
 			t.Errorf("%s was skipped: %s", result, result.Seen)
 		}
 	}

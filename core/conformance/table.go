@@ -1,9 +1,10 @@
 package conformance
 
 // table is the contract: what can be seen of it from outside. Rules that are not
-// here cannot be seen so: C9 to C11 are the packager's, C29, C30, C41, C52 and
-// C54 need to know what the devices are, C39 and C47's other half are the
-// agent's, C62 is no part of the protocol, and C72 takes days.
+// here cannot be seen so: C9 to C11 are the packager's, C29, C30, C41 and C54
+// need to know what the devices are, C39 and C47's other half are the agent's,
+// C62 is no part of the protocol, and C72 takes days. C67 to C69 are about the
+// inside, and show in C16, C18, C22, C28, C31 and C70.
 var table = []Case{
 	// What keeps an agent from starting, or brings it down.
 	{
@@ -612,6 +613,20 @@ var table = []Case{
 		Otherwise: "Nomad sends none; but whoever shuts the machine down does, and takes another end for a crash.",
 		Source:    "policy",
 		Mend:      "Give back what is held and exit with 0.",
+	},
+	{
+		Rule: "C70", Name: "crash-loop", Needs: Needs{Binary: true}, check: checkCrashLoop,
+		Text:      "A plugin whose process died early again and again starts like any other: its first message comes within a second, it stays, leaves the processor alone, and has its devices again after a while.",
+		Otherwise: "The node is not ready for as long as the handshake or the first message are held back, up to 50 s. A plugin that ends itself is launched again without a pause, some 35 times a second.",
+		Source:    "client/devicemanager/instance.go:330-378; observed with 1.11.3; the second: policy",
+		Mend:      "Serve and send an empty list at once; wait between that and the first call into the driver, longer each time, and then try again.",
+	},
+	{
+		Rule: "C70", Name: "hardware-rests", Needs: Needs{Binary: true, Hardware: true}, check: checkHardwareRests,
+		Text:      "A plugin whose process died early again and again leaves the hardware alone for a second or more before the next try.",
+		Otherwise: "What brings the process down in the driver does so some 35 times a second: Nomad launches it again without a pause, with some 280 lines a second in the agent's log.",
+		Source:    "client/devicemanager/instance.go:330-378; observed with 1.11.3; the second: policy",
+		Mend:      "Keep the times at which the hardware was first touched in a file below TMPDIR, and take out the one of a process that lived. Many that are young are a reason to wait.",
 	},
 	{
 		Rule: "C71", Name: "relaunch", Needs: Needs{Hardware: true}, check: checkRelaunch,
