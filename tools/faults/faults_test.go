@@ -32,6 +32,7 @@ var tests = map[string]func(*trial){
 	"a function is missing from the library":      missingFunctions,
 	"the driver has no events":                    noEvents,
 	"the plugin is killed":                        pluginKilled,
+	"the plugin dies again and again":             pluginDies,
 	"the plugin is stopped":                       pluginStopped,
 	"the agent is killed":                         agentKilled,
 	"1,000 reservations at once":                  manyReservations,

@@ -154,6 +154,15 @@ var Matrix = []Row{
 		Recovery: "By itself, by the new process.",
 	},
 	{
+		Name:     "the plugin dies again and again",
+		How:      "SIGKILL five times, each as soon as all devices are there: what a library does that brings the process down.",
+		Operator: "Nomad's line that the plugin is started again, and from the third time on an error that says how long the hardware is left alone: a second at first, twice as long each time, at most a minute.",
+		Says:     []string{"this plugin died again and again after it touched the hardware; waiting before the next try"},
+		Nomad:    "Each new process answers within a second. While it waits it has no devices, so that the node is ready and is given no work for them.",
+		Lost:     "Nothing: running tasks do not notice.",
+		Recovery: "By itself. A process that lives for a minute has forgotten the others.",
+	},
+	{
 		Name:     "the plugin is stopped",
 		How:      "SIGSTOP, and SIGCONT five seconds later; a GPU is lost meanwhile.",
 		Operator: "Nothing meanwhile, then the warning.",
@@ -206,7 +215,7 @@ var Matrix = []Row{
 	},
 	{
 		Name:     "no room for logs",
-		How:      "stderr is a full disk, is closed, or is a pipe that nobody reads.",
+		How:      "stderr is a full disk, is closed, or is a pipe whose other end is closed.",
 		Operator: "No log. The health descriptions are there.",
 		Says:     []string{"has fallen off the bus"},
 		Nomad:    "The same as always.",

@@ -62,6 +62,26 @@ func pluginKilled(t *trial) {
 	s.reserves(4)
 }
 
+func pluginDies(t *trial) {
+	s := newStand(t, options{mayEnd: true, env: []string{"TMPDIR=" + t.TempDir()}})
+	for deaths := 1; deaths <= 5; deaths++ {
+		s.plugin.Kill()
+		<-s.stream.done
+		begun := time.Now()
+		s.launch()
+		s.stream.soon(t)
+		if now, _, _ := s.stream.now(); deaths > 2 && len(now.devices()) > 0 {
+			t.Errorf("after %d deaths the hardware was looked at at once", deaths)
+		}
+		s.until("all devices", allHealthy)
+		if took, want := time.Since(begun), time.Second<<max(0, deaths-3); deaths > 2 && took < want {
+			t.Errorf("after %d deaths the hardware was left alone for %v, want %v", deaths, took, want)
+		}
+	}
+	s.reserves(0)
+	s.measures(0, 7)
+}
+
 func pluginStopped(t *trial) {
 	s := newStand(t, options{})
 	t.do(syscall.Kill(s.plugin.PID(), syscall.SIGSTOP))
