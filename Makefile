@@ -65,7 +65,7 @@ bench: plugins ## what the NVIDIA plugin costs, beside another one with PEER=fil
 
 .PHONY: soak
 soak: plugins ## the plugin on failing hardware, DURATION=2m long; fails if it grows
-	go -C tools run ./cmd/soak -plugin $(BIN)/nomad-device-nvidia -duration $(or $(DURATION),2m)
+	go -C tools run ./cmd/soak -plugin $(BIN)/nomad-device-nvidia -duration $(or $(DURATION),2m) $(if $(SEED),-seed $(SEED))
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a while (FUZZTIME=30s)

@@ -27,9 +27,15 @@ func (s Sample) String() string {
 type Report struct {
 	Plugin  string
 	Samples []Sample
+	// Often are the messages that the log held most of.
+	Often []Often
+	// Fresh and Soaked are how many goroutines a process has that was just
+	// started, and this one at its end.
+	Fresh, Soaked int
 }
 
-// Trend compares the medians of the first and the last third of the samples.
+// Trend compares the medians of the first and the last third of the samples, or
+// of goroutines a process that was just started with this one at its end.
 type Trend struct {
 	Name        string
 	Unit        string
@@ -58,6 +64,10 @@ var quantities = []quantity{
 	{"messages", "per minute", func(s Sample) float64 { return s.Messages }, 1, 60},
 }
 
+// spareGoroutines is how many more a process may have that has lived: of those
+// that end a while after what they were for.
+const spareGoroutines = 20
+
 // fewest is the number of samples of which a third says something.
 const fewest = 9
 
@@ -78,6 +88,12 @@ func (r Report) Trends() []Trend {
 		trends = append(trends, Trend{
 			Name: q.name, Unit: q.unit, First: first, Last: median(values[len(values)-third:]),
 			Most: slices.Max(values), Bound: first + first*q.share + q.slack,
+		})
+	}
+	if r.Soaked > 0 {
+		trends = append(trends, Trend{
+			Name: "goroutines", Unit: "(fresh process, this one)", First: float64(r.Fresh), Last: float64(r.Soaked),
+			Most: float64(max(r.Fresh, r.Soaked)), Bound: float64(r.Fresh + spareGoroutines),
 		})
 	}
 	return trends
@@ -116,5 +132,12 @@ func (r Report) Write(w io.Writer) error {
 		name := strings.TrimSpace(t.Name + " " + t.Unit)
 		fmt.Fprintf(table, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t%s\t\n", name, t.First, t.Last, t.Most, t.Bound, verdict)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "most often in the log:")
+	for _, o := range r.Often {
+		fmt.Fprintf(w, "%8d × %s\n", o.Times, o.Message)
+	}
+	return nil
 }

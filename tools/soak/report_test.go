@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nomad-devices/nomad-devices/tools/pluginclient"
 )
 
 // samples makes a report with memory that f gives, in MiB.
@@ -16,6 +18,13 @@ func samples(n int, f func(i int) float64) Report {
 			Lines: 10, Messages: 3,
 		})
 	}
+	return r
+}
+
+// withGoroutines is a report of a flat process.
+func withGoroutines(fresh, soaked int) Report {
+	r := samples(60, func(int) float64 { return 40 })
+	r.Fresh, r.Soaked = fresh, soaked
 	return r
 }
 
@@ -32,6 +41,8 @@ func TestGrown(t *testing.T) {
 		"a leak":            {samples(60, func(i int) float64 { return 40 + float64(i) }), "resident memory grew from 49.5 to 89.5 MiB"},
 		"a leak with noise": {samples(60, func(i int) float64 { return 40 + float64(i) + noise[i%len(noise)] }), "resident memory"},
 		"a slow leak":       {samples(6000, func(i int) float64 { return 40 + float64(i)/200 }), "resident memory"},
+		"goroutines left":   {withGoroutines(12, 40), "goroutines grew from 12.0 to 40.0"},
+		"goroutines":        {withGoroutines(12, 20), ""},
 		"nothing seen":      {samples(5, func(int) float64 { return 40 }), "say nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -47,10 +58,16 @@ func TestGrown(t *testing.T) {
 func TestWrite(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	if err := samples(30, func(i int) float64 { return 10 * float64(i) }).Write(&b); err != nil {
+	r := samples(30, func(i int) float64 { return 10 * float64(i) })
+	var log log
+	for _, message := range []string{"a", "b", "b"} {
+		log.hear(pluginclient.LogLine{Message: message})
+	}
+	r.Often = log.often()
+	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"resident memory MiB", "GROWS", "threads", "flat", "log lines per minute"} {
+	for _, want := range []string{"2 × b\n       1 × a\n", "resident memory MiB", "GROWS", "threads", "flat", "log lines per minute"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the table does not say %q:\n%s", want, b.String())
 		}

@@ -55,21 +55,36 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	}
 	defer func() { err = errors.Join(err, machine.Stop()) }()
 	r := &run{machine: machine, options: o}
-	r.plugin, err = pluginclient.Start(ctx, o.Plugin, pluginclient.Options{
-		OnLog: func(pluginclient.LogLine) { r.lines.Add(1) },
-	})
-	if err != nil {
+	if r.plugin, err = start(ctx, o.Plugin, machine, r.log.hear); err != nil {
 		return report, err
 	}
 	defer r.plugin.Close()
-	config, err := pluginclient.ParseConfig(machine.Config()+settings, r.plugin.Name())
+	if report, err = r.soak(ctx); err != nil {
+		return report, err
+	}
+	report.Often = r.log.often()
+	report.Fresh, report.Soaked, err = r.goroutines(ctx)
+	return report, err
+}
+
+// start starts the plugin for a machine.
+func start(ctx context.Context, path string, machine *nvidia.Machine, hear func(pluginclient.LogLine)) (*pluginclient.Plugin, error) {
+	plugin, err := pluginclient.Start(ctx, path, pluginclient.Options{
+		OnLog: hear,
+		Env:   []string{"GOTRACEBACK=all"}, // at its end it lists all goroutines
+	})
 	if err != nil {
-		return report, err
+		return nil, err
 	}
-	if err := r.plugin.Configure(ctx, config); err != nil {
-		return report, err
+	config, err := pluginclient.ParseConfig(machine.Config()+settings, plugin.Name())
+	if err == nil {
+		err = plugin.Configure(ctx, config)
 	}
-	return r.soak(ctx)
+	if err != nil {
+		plugin.Close()
+		return nil, err
+	}
+	return plugin, nil
 }
 
 // run is a soak under way.
@@ -78,7 +93,8 @@ type run struct {
 	plugin  *pluginclient.Plugin
 	options Options
 
-	lines, messages atomic.Int64 // of the log, of the streams
+	log      log
+	messages atomic.Int64 // of the fingerprint stream
 
 	mu      sync.Mutex
 	devices []*device.DeviceGroup // as the plugin told last
@@ -249,7 +265,7 @@ func (r *run) sample(ctx context.Context) (Report, error) {
 	every := max(r.options.Duration/samples, 200*time.Millisecond)
 	report := Report{Plugin: cmp.Or(r.plugin.Name(), r.options.Plugin)}
 	begun, last := time.Now(), time.Now()
-	lines, messages := r.lines.Load(), r.messages.Load()
+	lines, messages := r.log.lines.Load(), r.messages.Load()
 	for time.Since(begun) < r.options.Duration {
 		if !pause(ctx, every) {
 			return report, context.Cause(ctx)
@@ -261,10 +277,10 @@ func (r *run) sample(ctx context.Context) (Report, error) {
 		minutes := time.Since(last).Minutes()
 		s := Sample{
 			At: time.Since(begun), Usage: u,
-			Lines:    float64(r.lines.Load()-lines) / minutes,
+			Lines:    float64(r.log.lines.Load()-lines) / minutes,
 			Messages: float64(r.messages.Load()-messages) / minutes,
 		}
-		last, lines, messages = time.Now(), r.lines.Load(), r.messages.Load()
+		last, lines, messages = time.Now(), r.log.lines.Load(), r.messages.Load()
 		report.Samples = append(report.Samples, s)
 		if r.options.Progress != nil {
 			fmt.Fprintln(r.options.Progress, s)
