@@ -109,11 +109,11 @@ func (o *checkOptions) check(ctx context.Context, path string, stdout, stderr io
 		return err
 	}
 	if o.simulator != "" {
-		hardware, err := openSimulated(o.simulator)
+		hardware, err := openHardware(o.simulator)
 		if err != nil {
 			return err
 		}
-		options.Hardware, options.PlainNodes = hardware, true
+		options.Hardware, options.PlainNodes = hardware.forSuite(), true
 		target.Env = hardware.environment()
 		settings := hardware.settings(schema)
 		maps.Copy(settings, options.Config)

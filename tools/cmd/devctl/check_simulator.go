@@ -5,149 +5,159 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/hashicorp/nomad/plugins/shared/hclspec"
 
 	"github.com/nomad-devices/nomad-devices/core/conformance"
-	"github.com/nomad-devices/nomad-devices/tools/simulate/nvidia"
+	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
 )
 
-// simulated is a simulated machine in the hands of the conformance suite.
-type simulated struct {
-	machine *nvidia.Machine
-	// cards are the devices of each GPU, as the plugin names them.
-	cards map[int][]string
+// hardware is a simulated machine in the hands of the conformance suite.
+type hardware struct {
+	machine simulated
+	vendor  simulator
+	// cards are the cards that the machine has as it is given.
+	cards map[int]machine.Card
+	// before has the keys that breaking the driver changes, as they were.
+	before map[string]string
+}
+
+// countingHardware is hardware with a driver library that counts its calls.
+type countingHardware struct {
+	*hardware
+	counter interface {
+		Calls() (map[string]uint64, error)
+	}
 }
 
 var (
-	_ conformance.HardwareWithCalls    = (*simulated)(nil)
-	_ conformance.HardwareWithFaults   = (*simulated)(nil)
-	_ conformance.HardwareWithReadings = (*simulated)(nil)
+	_ conformance.HardwareWithCalls    = countingHardware{}
+	_ conformance.HardwareWithFaults   = (*hardware)(nil)
+	_ conformance.HardwareWithReadings = (*hardware)(nil)
 )
 
-// openSimulated opens the machine in a directory.
-func openSimulated(dir string) (*simulated, error) {
-	machine, err := nvidia.Open(dir)
+// openHardware opens the machine in a directory.
+func openHardware(dir string) (*hardware, error) {
+	m, err := openMachine(dir)
 	if err != nil {
 		return nil, err
 	}
-	gpus, err := machine.GPUs()
+	all, err := m.Cards()
 	if err != nil {
 		return nil, err
 	}
-	s := &simulated{machine: machine, cards: map[int][]string{}}
-	for _, g := range gpus {
-		if !g.Present {
-			continue
-		}
-		s.cards[g.Number] = []string{g.UUID}
-		if len(g.MIG) > 0 {
-			s.cards[g.Number] = nil
-		}
-		for _, d := range g.MIG {
-			s.cards[g.Number] = append(s.cards[g.Number], d.UUID)
+	h := &hardware{machine: m, vendor: simulatorOf(m), cards: map[int]machine.Card{}, before: map[string]string{}}
+	for _, card := range all {
+		if card.Present {
+			h.cards[card.Number] = card
 		}
 	}
-	return s, nil
+	for _, keys := range h.vendor.conformance.driver {
+		for key := range keys {
+			if value, ok, err := m.Get(key); err != nil {
+				return nil, err
+			} else if ok {
+				h.before[key] = value
+			}
+		}
+	}
+	return h, nil
+}
+
+// forSuite gives the hardware with all that it can do.
+func (h *hardware) forSuite() conformance.Hardware {
+	if counter, ok := h.machine.(interface {
+		Calls() (map[string]uint64, error)
+	}); ok {
+		return countingHardware{h, counter}
+	}
+	return h
 }
 
 // environment makes a plugin find the machine's driver library that has no
 // setting for it.
-func (s *simulated) environment() []string {
-	return []string{"LD_LIBRARY_PATH=" + s.machine.Dir()}
+func (h *hardware) environment() []string {
+	if _, ok := h.machine.(interface{ Library() string }); ok {
+		return []string{"LD_LIBRARY_PATH=" + h.machine.Dir()}
+	}
+	return nil
 }
 
 // settings make a plugin use the machine, and look at it often. Those that the
 // plugin's schema does not have are left out.
-func (s *simulated) settings(schema *hclspec.Spec) map[string]any {
+func (h *hardware) settings(schema *hclspec.Spec) map[string]any {
 	all := map[string]any{
-		"nvml_library":       s.machine.Library(),
-		"host_root":          s.machine.Root(),
+		"host_root":          h.machine.Root(),
 		"fingerprint_period": "1s",
 		"driver_timeout":     "1s",
 		"stats_timeout":      "500ms",
-		"health":             map[string]any{"recover_after": "1"},
 	}
+	if library, ok := h.machine.(interface{ Library() string }); ok {
+		all["nvml_library"] = library.Library()
+	}
+	maps.Copy(all, h.vendor.conformance.settings)
 	known := schema.GetObject().GetAttributes()
 	maps.DeleteFunc(all, func(key string, _ any) bool { return known[key] == nil })
 	return all
 }
 
 // Break implements [conformance.Hardware].
-func (s *simulated) Break(id string, fault conformance.Fault) ([]string, error) {
-	gpu, err := s.machine.Find(id)
+func (h *hardware) Break(id string, fault conformance.Fault) ([]string, error) {
+	card, err := h.machine.Find(id)
 	if err != nil {
 		return nil, err
 	}
 	switch fault {
-	case conformance.Fail:
-		err = s.machine.Lose(gpu)
-	case conformance.Hang:
-		err = s.machine.Hang(gpu, nvidia.EveryFunction)
-	case conformance.Remove:
-		err = s.machine.Remove(gpu)
+	case conformance.Fail, conformance.Hang, conformance.Remove:
+		name := h.vendor.conformance.card[fault]
+		if name == "" {
+			return nil, h.cannot(fault)
+		}
+		err = h.machine.Break(card, name)
 	default:
-		if err = s.machine.Break(gpu, string(fault)); err != nil {
+		if err = h.machine.Break(card, string(fault)); err != nil {
 			err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 		}
 	}
-	return s.cards[gpu], err
+	return h.cards[card].Devices, err
 }
 
-// nvmlUnknown is NVML_ERROR_UNKNOWN.
-const nvmlUnknown = 999
-
-// listing are the functions that list the GPUs.
-var listing = []string{"nvmlDeviceGetCount_v2", "nvmlDeviceGetHandleByIndex_v2"}
+func (h *hardware) cannot(fault conformance.Fault) error {
+	return fmt.Errorf("%w: %s hardware is simulated with files alone, which do not %s", errors.ErrUnsupported, h.vendor.Title, fault)
+}
 
 // BreakAll implements [conformance.Hardware].
-func (s *simulated) BreakAll(fault conformance.Fault) error {
-	switch fault {
-	case conformance.Fail:
-		for _, function := range listing {
-			if err := s.machine.Fail(nvidia.AllGPUs, function, nvmlUnknown); err != nil {
-				return err
-			}
-		}
-		return nil
-	case conformance.Hang:
-		return s.machine.Hang(nvidia.AllGPUs, nvidia.EveryFunction)
-	case conformance.Remove:
-		return s.machine.Unload()
-	default:
-		return errors.ErrUnsupported
+func (h *hardware) BreakAll(fault conformance.Fault) error {
+	keys, ok := h.vendor.conformance.driver[fault]
+	if !ok {
+		return h.cannot(fault)
 	}
+	return h.machine.SetAll(keys)
 }
 
 // Repair implements [conformance.Hardware].
-func (s *simulated) Repair() error {
-	errs := []error{s.machine.Load(), s.machine.Release(nvidia.AllGPUs, nvidia.EveryFunction)}
-	for _, function := range listing {
-		errs = append(errs, s.machine.Fail(nvidia.AllGPUs, function, 0))
+func (h *hardware) Repair() error {
+	var gone []string
+	for _, keys := range h.vendor.conformance.driver {
+		for key := range keys {
+			if _, ok := h.before[key]; !ok {
+				gone = append(gone, key)
+			}
+		}
 	}
-	for gpu := range s.cards {
-		errs = append(errs, s.machine.Repair(gpu), s.machine.Add(gpu))
+	errs := []error{h.machine.Unset(gone...), h.machine.SetAll(h.before)}
+	for card := range h.cards {
+		errs = append(errs, h.machine.Repair(card))
 	}
 	return errors.Join(errs...)
 }
 
-// Calls implements [conformance.HardwareWithCalls].
-func (s *simulated) Calls() (uint64, error) {
-	calls, err := s.machine.Calls()
-	total := uint64(0)
-	for _, n := range calls {
-		total += n
-	}
-	return total, err
-}
-
 // Faults implements [conformance.HardwareWithFaults].
-func (s *simulated) Faults() []conformance.Fault {
+func (h *hardware) Faults() []conformance.Fault {
 	var names []conformance.Fault
-	for _, f := range nvidia.Faults() {
-		// These two are the common ones, under another name.
-		if !slices.Contains([]string{"hang", "removed"}, f.Name) {
+	common := slices.Collect(maps.Values(h.vendor.conformance.card))
+	for _, f := range h.vendor.Faults {
+		if !slices.Contains(common, f.Name) {
 			names = append(names, conformance.Fault(f.Name))
 		}
 	}
@@ -155,13 +165,29 @@ func (s *simulated) Faults() []conformance.Fault {
 }
 
 // Vary implements [conformance.HardwareWithReadings].
-func (s *simulated) Vary(step int) error {
-	values := map[string]string{}
-	for gpu := range s.cards {
-		prefix := "gpu." + strconv.Itoa(gpu) + "."
-		values[prefix+"temperature"] = strconv.Itoa(40 + step)
-		values[prefix+"power.usage"] = strconv.Itoa(90000 + 1000*step)
-		values[prefix+"memory.used"] = strconv.Itoa(100*(step+1)) + " MiB"
+func (h *hardware) Vary(step int) error {
+	f, err := h.machine.Scenario()
+	if err != nil {
+		return err
 	}
-	return s.machine.SetAll(values)
+	v := h.vendor.View(f)
+	values := map[string]string{}
+	for card := range h.cards {
+		for key, at := range h.vendor.conformance.vary {
+			if v.Card(card, key) != "" {
+				values[v.Key(card, key)] = at(step)
+			}
+		}
+	}
+	return h.machine.SetAll(values)
+}
+
+// Calls implements [conformance.HardwareWithCalls].
+func (h countingHardware) Calls() (uint64, error) {
+	calls, err := h.counter.Calls()
+	total := uint64(0)
+	for _, n := range calls {
+		total += n
+	}
+	return total, err
 }

@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
-	"github.com/nomad-devices/nomad-devices/tools/simulate/nvidia"
 )
 
 func newSimulate() *cobra.Command {
@@ -19,21 +18,24 @@ func newSimulate() *cobra.Command {
 		Short: "Simulate hardware for a device plugin",
 		Long: `Simulate hardware for a device plugin.
 
-A simulated machine is a directory: a driver library, the scenario that says
-what it answers, and the /sys, /proc and /dev around it. It has no process; it
-is there until it is stopped, and can be changed while a plugin runs on it.`,
+A simulated machine is a directory: the scenario that says what it is, the /sys,
+/proc and /dev that follow from it, and for NVIDIA's a driver library. It has no
+process; it is there until it is stopped, and can be changed while a plugin runs
+on it.`,
 		Example: `  devctl simulate start 8xh100 --dir demo
   devctl simulate break demo 3 xid79
   devctl simulate repair demo 3
-  devctl simulate stop demo`,
+  devctl simulate stop demo
+  devctl simulate start 8xmi300x --dir demo
+  devctl simulate partition demo 0 CPX NPS4`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		simulateList(), simulateStart(), simulateStop(),
 		simulateSet(), simulateUnset(), simulateGet(),
-		simulateBreak(), simulateRepair(), simulateEvent(), simulateMIG(), simulateDriver(),
-		simulateCalls(),
+		simulateBreak(), simulateRepair(), simulateDriver(),
+		simulateEvent(), simulateMIG(), simulatePartition(), simulateCalls(),
 	)
 	return cmd
 }
@@ -41,20 +43,26 @@ is there until it is stopped, and can be changed while a plugin runs on it.`,
 func simulateList() *cobra.Command {
 	var withFaults bool
 	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the machines that can be started, and the faults their GPUs can have",
-		Example: "  devctl simulate list\n  devctl simulate list --faults",
-		Args:    usage(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-			if withFaults {
-				for _, f := range nvidia.Faults() {
-					fmt.Fprintf(w, "%s\t%s\n", f.Name, f.Summary)
-				}
-				return w.Flush()
+		Use:     "list [VENDOR]",
+		Short:   "List the machines that can be started, and the faults their devices can have",
+		Example: "  devctl simulate list\n  devctl simulate list amd --faults",
+		Args:    usage(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			vendors, err := vendorsNamed(args...)
+			if err != nil {
+				return err
 			}
-			for _, p := range nvidia.Profiles() {
-				fmt.Fprintf(w, "%s\t%s\n", p.Name, p.Summary)
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			for _, s := range vendors {
+				if withFaults {
+					for _, f := range s.Faults {
+						fmt.Fprintf(w, "%s\t%s\t%s\n", f.Name, s.Name, f.Summary)
+					}
+					continue
+				}
+				for _, p := range s.Profiles() {
+					fmt.Fprintf(w, "%s\t%s\t%s\n", p.Name, s.Name, p.Summary)
+				}
 			}
 			return w.Flush()
 		},
@@ -63,29 +71,50 @@ func simulateList() *cobra.Command {
 	return cmd
 }
 
+// vendorsNamed gives the vendors of these names; no name is all of them.
+func vendorsNamed(names ...string) ([]simulator, error) {
+	if len(names) == 0 {
+		return simulators, nil
+	}
+	var found []simulator
+	var all []string
+	for _, s := range simulators {
+		if slices.Contains(names, s.Name) {
+			found = append(found, s)
+		}
+		all = append(all, s.Name)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("there is no vendor %q: use one of %s", names[0], strings.Join(all, ", "))
+	}
+	return found, nil
+}
+
 func simulateStart() *cobra.Command {
 	var (
 		dir  string
 		set  []string
-		opts nvidia.Options
+		opts startOptions
 	)
 	cmd := &cobra.Command{
 		Use:   "start PROFILE",
 		Short: "Make a simulated machine and print what makes a plugin use it",
 		Long: `Make a simulated machine and print what makes a plugin use it.
 
-The driver is compiled for the profile's driver version when that was not done
-before: this needs a C compiler, and Go or the nvml.h named by NVML_INCLUDE.
-"list" shows the profiles.`,
-		Example: `  devctl simulate start 2xt4
+"list" shows the profiles. For one of NVIDIA's the driver library is compiled when
+that was not done before: this needs a C compiler, and Go or the nvml.h named by
+NVML_INCLUDE.`,
+		Example: `  devctl simulate start mi300x-cpx
   devctl simulate start 8xh100 --dir demo --set driver.api=12.4`,
 		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			values, err := assignments(set)
+			vendor, err := profileOf(args[0])
 			if err != nil {
 				return err
 			}
-			opts.Set = values
+			if opts.set, err = assignments(set); err != nil {
+				return err
+			}
 			made := ""
 			if dir == "" {
 				if dir, err = os.MkdirTemp("", "simulated-"+args[0]+"-"); err != nil {
@@ -93,7 +122,7 @@ before: this needs a C compiler, and Go or the nvml.h named by NVML_INCLUDE.
 				}
 				made = dir
 			}
-			m, err := nvidia.Start(cmd.Context(), dir, args[0], opts)
+			m, err := vendor.start(cmd.Context(), dir, args[0], opts)
 			if err != nil {
 				if made != "" {
 					// Start removes what it made; this only when it made nothing.
@@ -107,8 +136,8 @@ before: this needs a C compiler, and Go or the nvml.h named by NVML_INCLUDE.
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "where the machine is made: a directory that is empty or does not exist (default: a new one for temporary files)")
 	cmd.Flags().StringArrayVar(&set, "set", nil, "KEY=VALUE of the scenario that differs from the profile; may be repeated")
-	cmd.Flags().StringVar(&opts.Library, "library", "", "use this compiled simulator and compile nothing")
-	cmd.Flags().StringSliceVar(&opts.Without, "without", nil, "functions that the driver shall not have, by their C names")
+	cmd.Flags().StringVar(&opts.library, "library", "", "of NVIDIA's machines: use this compiled driver library and compile nothing")
+	cmd.Flags().StringSliceVar(&opts.without, "without", nil, "of NVIDIA's machines: functions that the driver library shall not have, by their C names")
 	return cmd
 }
 
@@ -119,14 +148,14 @@ func simulateStop() *cobra.Command {
 		Long:    "Remove a simulated machine. A directory that \"start\" did not make is not touched.",
 		Example: "  devctl simulate stop demo",
 		Args:    usage(cobra.ExactArgs(1)),
-	}, func(_ io.Writer, m *nvidia.Machine, _ []string) error { return m.Stop() })
+	}, func(_ io.Writer, m simulated, _ []string) error { return m.Stop() })
 }
 
 // onMachine gives a command whose first argument is the directory of a machine
 // its work: run gets the machine and the arguments after the directory.
-func onMachine(cmd *cobra.Command, run func(w io.Writer, m *nvidia.Machine, args []string) error) *cobra.Command {
+func onMachine(cmd *cobra.Command, run func(w io.Writer, m simulated, args []string) error) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		m, err := nvidia.Open(args[0])
+		m, err := openMachine(args[0])
 		if err != nil {
 			return err
 		}

@@ -10,25 +10,30 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
-	"github.com/nomad-devices/nomad-devices/tools/simulate/nvidia"
 )
 
 func simulateCalls() *cobra.Command {
 	var reset, asJSON bool
 	cmd := onMachine(&cobra.Command{
 		Use:     "calls DIR",
-		Short:   "Print how often each driver function was called",
-		Long:    "Print how often each driver function was called since the start or the last --reset, most often first.",
+		Short:   "Print how often each function of NVIDIA's driver was called",
+		Long:    "Print how often each function of NVIDIA's driver was called since the start or the last --reset, most often first.",
 		Example: "  devctl simulate calls demo\n  devctl simulate calls demo --reset",
 		Args:    usage(cobra.ExactArgs(1)),
-	}, func(w io.Writer, m *nvidia.Machine, _ []string) error {
-		calls, err := m.Calls()
+	}, func(w io.Writer, m simulated, _ []string) error {
+		counter, err := able[interface {
+			Calls() (map[string]uint64, error)
+			ResetCalls() error
+		}](m, "driver library that counts its calls")
+		if err != nil {
+			return err
+		}
+		calls, err := counter.Calls()
 		if err != nil {
 			return err
 		}
 		if reset {
-			if err := m.ResetCalls(); err != nil {
+			if err := counter.ResetCalls(); err != nil {
 				return err
 			}
 		}

@@ -49,13 +49,19 @@ func simulatedMachine(t *testing.T, profile string) string {
 func TestSimulateList(t *testing.T) {
 	t.Parallel()
 	out := mustSimulate(t, "list")
-	for _, name := range []string{"8xh100", "4xa100-mig", "2xt4", "gb10", "driver450"} {
+	for _, name := range []string{"8xh100", "4xa100-mig", "2xt4", "gb10", "driver450", "8xmi300x", "apu-dgpu"} {
 		if !strings.Contains(out, name+" ") {
 			t.Errorf("list does not have %s:\n%s", name, out)
 		}
 	}
-	if out := mustSimulate(t, "list", "--faults"); !strings.Contains(out, "xid79 ") {
-		t.Errorf("list --faults does not have xid79:\n%s", out)
+	if out := mustSimulate(t, "list", "--faults"); !strings.Contains(out, "xid79 ") || !strings.Contains(out, "ecc-ue ") {
+		t.Errorf("list --faults does not have xid79 and ecc-ue:\n%s", out)
+	}
+	if out := mustSimulate(t, "list", "amd"); !strings.Contains(out, "4xmi210 ") || strings.Contains(out, "nvidia") {
+		t.Errorf("list amd:\n%s", out)
+	}
+	if out := mustSimulate(t, "list", "--faults", "nvidia"); !strings.Contains(out, "xid79 ") || strings.Contains(out, "amd") {
+		t.Errorf("list --faults nvidia:\n%s", out)
 	}
 }
 
@@ -106,6 +112,105 @@ func TestSimulateLifeOfAMachine(t *testing.T) {
 	mustSimulate(t, "stop", dir)
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the directory after stop: %v", err)
+	}
+}
+
+// TestProfilesHaveOneVendor holds the names of profiles apart, since they say
+// whose machine is started.
+func TestProfilesHaveOneVendor(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, s := range simulators {
+		for _, p := range s.Profiles() {
+			if other := seen[p.Name]; other != "" {
+				t.Errorf("%s and %s both have a profile %s", other, s.Name, p.Name)
+			}
+			seen[p.Name] = s.Name
+		}
+	}
+}
+
+func TestSimulateAMD(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "machine")
+	out := mustSimulate(t, "start", "mi300x-cpx", "--dir", dir, "--set", "gpu.0.temperature=55")
+	if want := "host_root = \"" + dir + "/root\"\n"; !strings.HasSuffix(out, want) {
+		t.Errorf("start printed\n%s\nwant at its end\n%s", out, want)
+	}
+	device := filepath.Join(dir, "root/sys/bus/pci/devices/0000:0a:00.0")
+	read := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(device, name))
+		if err != nil {
+			return "cannot be read"
+		}
+		return strings.TrimSpace(string(text))
+	}
+	if got := read("hwmon/hwmon0/temp2_input"); got != "55000" {
+		t.Errorf("temperature as started = %q, want 55000", got)
+	}
+	mustSimulate(t, "set", dir, "gpu.0.temperature=91")
+	if got := read("hwmon/hwmon0/temp2_input"); got != "91000" {
+		t.Errorf("temperature after set = %q, want 91000", got)
+	}
+	mustSimulate(t, "break", dir, "GPU-71d4e80b2fa6593c/cpx3", "ecc-ue")
+	if got := read("ras/umc_err_count"); !strings.HasPrefix(got, "ue: 1") {
+		t.Errorf("errors after break: %q", got)
+	}
+	mustSimulate(t, "repair", dir, "0000:0a:00.0")
+	if got := read("ras/umc_err_count"); !strings.HasPrefix(got, "ue: 0") {
+		t.Errorf("errors after repair: %q", got)
+	}
+	mustSimulate(t, "partition", dir, "0", "SPX", "NPS1")
+	if got := read("current_compute_partition") + read("current_memory_partition"); got != "SPXNPS1" {
+		t.Errorf("modes after partition: %q", got)
+	}
+	mustSimulate(t, "partition", dir, "GPU-71d4e80b2fa6593c", "dpx")
+	if got := read("current_compute_partition") + read("current_memory_partition"); got != "DPXNPS1" {
+		t.Errorf("modes after partition without a memory mode: %q", got)
+	}
+	mustSimulate(t, "driver", dir, "unload")
+	if got := read("unique_id"); got != "cannot be read" {
+		t.Errorf("unique id without a driver: %q", got)
+	}
+	mustSimulate(t, "driver", dir, "load")
+	mustSimulate(t, "driver", dir, "upgrade", "6.14.14")
+	if text, err := os.ReadFile(filepath.Join(dir, "root/sys/module/amdgpu/version")); err != nil || string(text) != "6.14.14\n" {
+		t.Errorf("the driver after the upgrade: %q, %v", text, err)
+	}
+	mustSimulate(t, "stop", dir)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory after stop: %v", err)
+	}
+}
+
+// TestSimulateOtherVendors asks machines for what only those of another vendor
+// have.
+func TestSimulateOtherVendors(t *testing.T) {
+	t.Parallel()
+	amd := filepath.Join(t.TempDir(), "machine")
+	mustSimulate(t, "start", "1xrx7900xtx", "--dir", amd)
+	nvidia := simulatedMachine(t, "2xt4")
+	for name, tt := range map[string]struct {
+		args []string
+		want string
+	}{
+		"mig":       {[]string{"mig", amd, "0", "1g.10gb"}, "has AMD hardware, which has no MIG"},
+		"event":     {[]string{"event", amd, "0", "xid", "31"}, "has AMD hardware, which has no events"},
+		"calls":     {[]string{"calls", amd}, "has AMD hardware, which has no driver library"},
+		"library":   {[]string{"start", "4xmi210", "--dir", amd + "2", "--library", "x"}, "leave out --library"},
+		"fault":     {[]string{"break", amd, "0", "xid79"}, "use one of aer-fatal"},
+		"no RAS":    {[]string{"break", amd, "0", "ecc-ue"}, "cannot have the fault ecc-ue"},
+		"whole":     {[]string{"partition", amd, "0", "CPX"}, "cannot be divided"},
+		"partition": {[]string{"partition", nvidia, "0", "CPX"}, "has NVIDIA hardware, which has no compute partitions"},
+		"vendor":    {[]string{"list", "intel"}, "use one of amd, nvidia"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, errs, code := simulate(t, tt.args...); code != 1 || !strings.Contains(errs, tt.want) {
+				t.Errorf("exit code %d, %q; want 1 and %q", code, errs, tt.want)
+			}
+		})
 	}
 }
 

@@ -197,6 +197,10 @@ func describe(v machine.View, n int, card *machine.Card) {
 	}
 	card.Address = all[i].address.String()
 	card.Devices = all[i].ids()
+	card.Nodes = map[string][]string{}
+	for k, id := range card.Devices {
+		card.Nodes[id] = []string{"/dev/kfd", fmt.Sprintf("/dev/dri/renderD%d", all[i].parts[k].render)}
+	}
 	card.Aliases = []string{all[i].id(), all[i].text("unique_id")}
 }
 

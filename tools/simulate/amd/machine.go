@@ -57,3 +57,11 @@ func Open(dir string) (*Machine, error) {
 	}
 	return &Machine{m}, nil
 }
+
+// Upgrade puts another driver version in, which loads the driver anew.
+func (m *Machine) Upgrade(version string) error {
+	if err := m.Unload(); err != nil {
+		return err
+	}
+	return m.SetAll(map[string]string{"driver.version": version, "driver.loaded": "true"})
+}

@@ -21,6 +21,9 @@ type Card struct {
 	// Devices are the IDs under which a plugin offers the card: one, or one for
 	// each part of it.
 	Devices []string
+	// Nodes are the device nodes that a task needs for each of these devices, by
+	// its ID. A machine that does not say leaves them out.
+	Nodes map[string][]string
 	// Aliases are further names by which people know the card.
 	Aliases []string
 }
