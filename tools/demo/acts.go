@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -26,8 +27,8 @@ func bigGPU(count int) agent.Request {
 
 func (s *stage) showNode(ctx context.Context) error {
 	s.say.act("What Nomad's scheduler sees")
-	want := map[string]int{rig.H100: 2, rig.T4: 2, rig.MIG: 2}
-	groups, err := s.wait(ctx, "the simulated GPUs on the node", func(groups []*api.NodeDeviceResource) bool {
+	want := map[string]int{rig.H100: 2, rig.T4: 2, rig.MIG: 2, mi300x: 2, mi300xCPX: 8, mi210: 2}
+	groups, err := s.wait(ctx, "the simulated devices on the node", func(groups []*api.NodeDeviceResource) bool {
 		got := map[string]int{}
 		for _, g := range groups {
 			got[g.Name] = len(agent.Healthy(g))
@@ -37,9 +38,12 @@ func (s *stage) showNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.showDevices(groups, "memory", "compute_capability", "architecture", "mig_profile")
+	s.showDevices(groups, "memory", "compute_capability", "gfx_version", "compute_units")
 	return nil
 }
+
+// shown is how many lines a group of healthy devices takes at most.
+const shown = 3
 
 // showDevices writes one line per device, with some of its group's attributes.
 func (s *stage) showDevices(groups []*api.NodeDeviceResource, attributes ...string) {
@@ -50,7 +54,11 @@ func (s *stage) showDevices(groups []*api.NodeDeviceResource, attributes ...stri
 	var reasons []string
 	for _, g := range groups {
 		name := g.Vendor + "/" + g.Type + "/" + g.Name
-		for _, instance := range g.Instances {
+		for i, instance := range g.Instances {
+			if rest := len(g.Instances) - i; i == shown-1 && rest > 1 && len(agent.Healthy(g)) == len(g.Instances) {
+				rows = append(rows, []string{"", fmt.Sprintf("and %d more", rest), "healthy"})
+				break
+			}
 			health := "healthy"
 			if !instance.Healthy {
 				health = "UNHEALTHY"
@@ -79,6 +87,8 @@ func (s *stage) runJobs(ctx context.Context) error {
 	s.say.act("Jobs ask for GPUs by their attributes, and write down what they get")
 	turing := agent.Request{Device: "nvidia/gpu", Constraints: []agent.Constraint{{Attribute: "architecture", Value: "turing"}}}
 	slice := agent.Request{Device: "nvidia/mig", Constraints: []agent.Constraint{{Attribute: "mig_profile", Value: "3g.40gb"}}}
+	huge := agent.Request{Device: "gpu", Constraints: []agent.Constraint{{Attribute: "memory", Operator: ">=", Value: "150 GiB"}}}
+	parts := agent.Request{Device: "amd/gpu-partition", Count: 2}
 	jobs := []struct {
 		spec  agent.Spec
 		group string
@@ -87,6 +97,8 @@ func (s *stage) runJobs(ctx context.Context) error {
 		{s.binaries.Task("training-pair", "exec", false, bigGPU(2)), rig.H100},
 		{s.binaries.Task("inference", "exec", false, turing), rig.T4},
 		{s.binaries.Task("notebook", "exec", false, slice), rig.MIG},
+		{s.binaries.Task("huge-model", "exec", false, huge), mi300x},
+		{s.binaries.Task("small-models", "exec", false, parts), mi300xCPX},
 	}
 	if s.docker != nil {
 		spec := s.binaries.Task("container", "docker", false, bigGPU(1))
@@ -148,15 +160,15 @@ func (s *stage) showJob(spec agent.Spec, given []string, r report.Report) {
 	s.say.line("  was given    %s", shortList(given))
 	single := 0
 	for _, key := range slices.Sorted(maps.Keys(r.Env)) {
-		if strings.HasPrefix(key, "NVIDIA_DEVICE_") {
+		if strings.HasPrefix(key, "NVIDIA_DEVICE_") || strings.HasPrefix(key, "AMD_GPU_") {
 			single++
 			continue
 		}
 		s.say.line("  sees         %s=%s", key, shortList(strings.Split(r.Env[key], ",")))
 	}
-	s.say.line("               and %d NVIDIA_DEVICE_…, one per device", single)
+	s.say.line("               and %d of one device each", single)
 	if len(r.Nodes) == 0 {
-		s.say.line("  sees in /dev what the host has there, since %s does not isolate: nothing of NVIDIA's", spec.Driver)
+		s.say.line("  sees in /dev what the host has there, since %s does not isolate: no such device", spec.Driver)
 		return
 	}
 	var nodes []string
@@ -175,15 +187,22 @@ func (s *stage) check(ctx context.Context, spec agent.Spec, group string, given 
 	if err != nil {
 		return err
 	}
+	var vendor string
 	for _, id := range given {
-		if got := groupOf(groups, id); got != group {
-			return fmt.Errorf("%s is a %q, and it asked for a %q", id, got, group)
+		g := groupOf(groups, id)
+		if g == nil || g.Name != group {
+			return fmt.Errorf("%s is not a %q, which it asked for", id, group)
 		}
+		vendor = g.Vendor
 	}
-	visible := strings.Split(r.Env["CUDA_VISIBLE_DEVICES"], ",")
-	slices.Sort(visible)
-	if !slices.Equal(visible, given) {
-		return fmt.Errorf("CUDA_VISIBLE_DEVICES is %q, and it was given %s", r.Env["CUDA_VISIBLE_DEVICES"], strings.Join(given, ","))
+	if value, set := r.Env[visible[vendor]]; set {
+		ids := strings.Split(value, ",")
+		slices.Sort(ids)
+		if !slices.Equal(ids, given) {
+			return fmt.Errorf("%s is %q, and it was given %s", visible[vendor], value, strings.Join(given, ","))
+		}
+	} else if group != mi300xCPX { // of parts of a GPU only the nodes tell
+		return fmt.Errorf("%s is not set", visible[vendor])
 	}
 	if spec.Driver == "raw_exec" {
 		return nil
@@ -201,38 +220,48 @@ func (s *stage) check(ctx context.Context, spec agent.Spec, group string, given 
 			return fmt.Errorf("the task cannot open %s: %s", node, r.Nodes[at].Error)
 		}
 	}
-	gpus, err := s.machine.GPUs()
-	if err != nil {
-		return err
-	}
-	for _, gpu := range gpus {
-		node := fmt.Sprintf("/dev/nvidia%d", gpu.Minor)
-		if !slices.Contains(want, node) && slices.ContainsFunc(r.Nodes, func(n report.Node) bool { return n.Path == node }) {
-			return fmt.Errorf("the task also sees %s, which it was not given", node)
+	for _, node := range r.Nodes {
+		if ofOneGPU.MatchString(node.Path) && !slices.Contains(want, node.Path) {
+			return fmt.Errorf("the task also sees %s, which it was not given", node.Path)
 		}
 	}
 	return nil
 }
 
+// visible are the variables that name a task's devices to the vendors' software.
+var visible = map[string]string{"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "ROCR_VISIBLE_DEVICES"}
+
+// ofOneGPU matches the nodes that a task must see of its own devices alone.
+var ofOneGPU = regexp.MustCompile(`^/dev/(nvidia|dri/renderD)\d+$`)
+
 // nodesOf returns the nodes that a task with these devices cannot do without.
 func (s *stage) nodesOf(ids []string) ([]string, error) {
-	nodes := []string{"/dev/nvidiactl", "/dev/nvidia-uvm"}
+	var nodes []string
 	gpus, err := s.machine.GPUs()
 	if err != nil {
 		return nil, err
 	}
+	cards, err := s.amd.Cards()
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range ids {
+		for _, c := range cards {
+			nodes = append(nodes, c.Nodes[id]...)
+		}
 		n, err := s.machine.Find(id)
 		if err != nil {
-			return nil, err
+			continue // it is not NVIDIA's
 		}
+		nodes = append(nodes, "/dev/nvidiactl", "/dev/nvidia-uvm")
 		for _, gpu := range gpus {
 			if gpu.Number == n {
 				nodes = append(nodes, fmt.Sprintf("/dev/nvidia%d", gpu.Minor))
 			}
 		}
 	}
-	return nodes, nil
+	slices.Sort(nodes)
+	return slices.Compact(nodes), nil
 }
 
 // breakGPU breaks the first H100.
@@ -373,17 +402,22 @@ func only(groups []*api.NodeDeviceResource, name string) []*api.NodeDeviceResour
 	return slices.DeleteFunc(slices.Clone(groups), func(g *api.NodeDeviceResource) bool { return g.Name != name })
 }
 
-func groupOf(groups []*api.NodeDeviceResource, id string) string {
+// groupOf returns the group of a device, or nil.
+func groupOf(groups []*api.NodeDeviceResource, id string) *api.NodeDeviceResource {
 	for _, g := range groups {
 		if slices.ContainsFunc(g.Instances, func(i *api.NodeDevice) bool { return i.ID == id }) {
-			return g.Name
+			return g
 		}
 	}
-	return ""
+	return nil
 }
 
-// short keeps enough of a UUID for people to tell devices apart.
+// short keeps enough of a UUID for people to tell devices apart, and what names a
+// part of one.
 func short(id string) string {
+	if device, part, ok := strings.Cut(id, "/"); ok {
+		return short(device) + "/" + part
+	}
 	if len(id) > 12 {
 		return id[:12] + "…"
 	}

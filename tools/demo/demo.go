@@ -1,6 +1,6 @@
 // Package demo is the demonstration that `make demo` runs: a real Nomad agent
-// with the NVIDIA plugin on a simulated machine. Jobs ask for GPUs by their
-// attributes, a GPU breaks, work goes elsewhere, the GPU is mended and used
+// with the plugins of all vendors on simulated hardware. Jobs ask for devices by
+// their attributes, a GPU breaks, work goes elsewhere, the GPU is mended and used
 // again. What is shown is also checked: the demonstration fails if something is
 // not as promised.
 package demo
@@ -10,13 +10,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nomad-devices/nomad-devices/tools/nomad/agent"
 	"github.com/nomad-devices/nomad-devices/tools/nomad/docker"
 	"github.com/nomad-devices/nomad-devices/tools/nomad/rig"
+	"github.com/nomad-devices/nomad-devices/tools/simulate/amd"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/nvidia"
 )
 
@@ -31,6 +35,7 @@ type stage struct {
 	say      *narrator
 	binaries rig.Binaries
 	machine  *nvidia.Machine
+	amd      *amd.Machine
 	agent    *agent.Agent
 	docker   *docker.Engine // nil without one
 }
@@ -43,7 +48,7 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 		return fmt.Errorf("this machine cannot run the demonstration, it needs\n%w", err)
 	}
 	begun := time.Now()
-	say := &narrator{out: out, acts: 6}
+	say := &narrator{out: out, acts: 7}
 	say.line("A real Nomad agent schedules real tasks onto simulated GPUs.")
 
 	dir, err := os.MkdirTemp("", "nomad-devices-demo-")
@@ -71,6 +76,7 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 		s.breakGPU,
 		s.runBeside,
 		s.mendGPU,
+		s.breakMemory,
 	} {
 		if err := act(ctx); err != nil {
 			if ctx.Err() != nil {
@@ -95,16 +101,21 @@ func (s *stage) prepare(ctx context.Context, dir string) error {
 		return err
 	}
 	s.say.line("Nomad %s: %s", s.binaries.Nomad.Version, s.binaries.Nomad.Path)
-	s.say.line("%s is built.", rig.PluginName)
+	s.say.line("The plugins are built: %s", strings.Join(slices.Sorted(maps.Keys(s.binaries.All())), ", "))
 	if s.machine, err = rig.Mixed(ctx, filepath.Join(dir, "machine"), nil); err != nil {
 		return err
 	}
-	s.say.line("The simulated machine has two H100, two T4, and an H100 cut into two MIG instances.")
+	if s.amd, err = amd.Start(filepath.Join(dir, "amd"), "mixed-instinct", nil); err != nil {
+		return err
+	}
+	s.say.line("The simulated hardware: two H100, two T4, and an H100 cut into two MIG instances;")
+	s.say.line("two MI300X, two MI210, and an MI300X divided into eight partitions.")
 
 	config, err := s.binaries.AgentConfig(dir, s.machine, rig.Quick, `access = "devices"`)
 	if err != nil {
 		return err
 	}
+	config.Plugins = append(config.Plugins, s.binaries.Beside("amd", s.amd, rig.Quick, `ras_period = "1s"`))
 	if engine, err := docker.Find(ctx); err != nil {
 		s.say.line("The docker driver is left out: %v.", err)
 	} else if err := engine.Import(ctx, image, s.binaries.Probe, "probe"); err != nil {
@@ -137,6 +148,9 @@ func (s *stage) clean() error {
 	}
 	if s.machine != nil {
 		errs = append(errs, s.machine.Stop())
+	}
+	if s.amd != nil {
+		errs = append(errs, s.amd.Stop())
 	}
 	return errors.Join(errs...)
 }

@@ -84,6 +84,7 @@ type options struct {
 	machine  func(*nvidia.Machine) error // before the agent starts
 	settings string                      // the plugin's
 	docker   *docker.Engine
+	beside   []agent.Plugin // other vendors' plugins
 }
 
 // newNode starts a node with the mixed machine.
@@ -111,6 +112,7 @@ func newNode(t *testing.T, opts options) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.Plugins = append(config.Plugins, opts.beside...)
 	if opts.docker != nil {
 		config.Docker = opts.docker.Endpoint()
 	}
@@ -191,12 +193,18 @@ func (n *node) devices(t *testing.T, what string, ok func([]*api.NodeDeviceResou
 // allHealthy waits for every device of the mixed machine to be healthy.
 func (n *node) allHealthy(t *testing.T) []*api.NodeDeviceResource {
 	t.Helper()
-	return n.devices(t, "six healthy devices", func(groups []*api.NodeDeviceResource) bool {
+	return n.healthy(t, 6)
+}
+
+// healthy waits for so many healthy devices.
+func (n *node) healthy(t *testing.T, want int) []*api.NodeDeviceResource {
+	t.Helper()
+	return n.devices(t, fmt.Sprintf("%d healthy devices", want), func(groups []*api.NodeDeviceResource) bool {
 		healthy := 0
 		for _, g := range groups {
 			healthy += len(agent.Healthy(g))
 		}
-		return healthy == 6
+		return healthy == want
 	})
 }
 

@@ -1,6 +1,6 @@
-// Package rig puts together what the demonstration and the end-to-end tests of
-// the NVIDIA plugin run on: the built programs, a simulated machine with GPUs of
-// several kinds, and an agent with the plugin on it.
+// Package rig puts together what the demonstration and the end-to-end tests run
+// on: the built programs, simulated machines, and an agent with the plugins on
+// them.
 package rig
 
 import (
@@ -46,6 +46,17 @@ type Binaries struct {
 	Nomad  agent.Nomad
 	Plugin string
 	Probe  string
+	// Static are the plugins that need no cgo, by the names of their modules: "amd".
+	Static map[string]string
+}
+
+// All returns the plugins' files by their names.
+func (b Binaries) All() map[string]string {
+	all := map[string]string{PluginName: b.Plugin}
+	for _, path := range b.Static {
+		all[filepath.Base(path)] = path
+	}
+	return all
 }
 
 // Requirements says what is missing on this machine to build the programs and to
@@ -93,8 +104,28 @@ func Build(ctx context.Context, dir string, progress io.Writer) (Binaries, error
 	}); err != nil {
 		return b, err
 	}
+	b.Static = map[string]string{}
+	for _, vendor := range StaticVendors {
+		if b.Static[vendor], err = BuildStatic(ctx, dir, vendor); err != nil {
+			return b, err
+		}
+	}
 	b.Plugin, err = BuildPlugin(ctx, dir)
 	return b, err
+}
+
+// StaticVendors are the modules of the plugins that need no cgo.
+var StaticVendors = []string{"amd"}
+
+// BuildStatic builds the plugin of a module in plugins that needs no cgo into dir,
+// and returns its path.
+func BuildStatic(ctx context.Context, dir, vendor string) (string, error) {
+	name := "nomad-device-" + vendor
+	path := filepath.Join(dir, name)
+	return path, agent.Build(ctx, agent.Program{
+		Module: filepath.Join("plugins", vendor), Package: "./cmd/" + name, Output: path,
+		Env: []string{"CGO_ENABLED=0"}, Tags: "grpcnotrace",
+	})
 }
 
 // BuildPlugin builds the NVIDIA plugin into dir as a release would, and returns
@@ -173,14 +204,26 @@ func (b Binaries) AgentConfig(dir string, machine *nvidia.Machine, settings ...s
 	}, nil
 }
 
-// Task is a job with the probe, which writes down the variables and nodes that
-// NVIDIA's software looks at. With hold it stays.
+// Simulated is a simulated machine of any vendor.
+type Simulated interface {
+	// Config is what makes the vendor's plugin use the machine.
+	Config() string
+}
+
+// Beside is the plugin of a module in plugins on a machine of its own, for an agent
+// that has others as well. settings are further lines for its config block.
+func (b Binaries) Beside(vendor string, machine Simulated, settings ...string) agent.Plugin {
+	return agent.Plugin{Binary: b.Static[vendor], Config: machine.Config() + "\n" + strings.Join(settings, "\n")}
+}
+
+// Task is a job with the probe, which writes down the variables and nodes that the
+// vendors' software looks at. With hold it stays.
 func (b Binaries) Task(name, driver string, hold bool, requests ...agent.Request) agent.Spec {
 	spec := agent.Spec{
 		Name: name, Driver: driver, Command: ProbePath,
 		Args: []string{
-			"-env", "CUDA_*,NVIDIA_*",
-			"-nodes", "/dev/nvidia*,/dev/nvidia-caps/*,/dev/dri/*",
+			"-env", "CUDA_*,NVIDIA_*,ROCR_*,HIP_*,AMD_*",
+			"-nodes", "/dev/nvidia*,/dev/nvidia-caps/*,/dev/dri/*,/dev/kfd",
 		},
 		Devices: requests,
 	}
