@@ -20,6 +20,8 @@ var (
 var (
 	Name         = &describe.Attribute{Name: "family", Kind: core.KindString, On: "all", Description: "Driver family: `dfl`, `opae`, `xrt`, `ami`, `aws`, `zocl`, `vfio` or `mgr`."}
 	Model        = &describe.Attribute{Name: "model", Kind: core.KindString, On: "dfl, opae, ami, aws, vfio", Description: "Model of the board, or kind of the slot."}
+	Board        = &describe.Attribute{Name: "board", Kind: core.KindString, On: "xrt, zocl, mgr", Description: "Name of the board, such as `u250`; of an SoC, as the device tree has it."}
+	Compatible   = &describe.Attribute{Name: "compatible", Kind: core.KindString, On: "zocl, mgr", Description: "What the board of an SoC is compatible with, as the device tree has it."}
 	PCIID        = &describe.Attribute{Name: "pci_id", Kind: core.KindString, On: "on PCI", Description: "Vendor and device of the PCI function, as lspci writes them: `8086:bcce`."}
 	PCISubsystem = &describe.Attribute{Name: "pci_subsystem", Kind: core.KindString, On: "on PCI", Description: "Vendor and device of the board: `8086:1771`."}
 	PCIVendor    = &describe.Attribute{Name: "pci_vendor", Kind: core.KindString, On: "on PCI", Description: "Vendor of the PCI function: `0x8086`."}
@@ -34,6 +36,7 @@ var (
 	Temperature = &describe.Stat{Name: "temperature", Unit: "C", On: "all", Description: "Temperature of the FPGA"}
 	Power       = &describe.Stat{Name: "power", Unit: "W", On: "all", Description: "Power that the board draws"}
 	PCIeLink    = &describe.Stat{Name: "pcie_link", On: "on PCI", Description: "Generation and lanes of the PCIe link as it runs now"}
+	Image       = &describe.Stat{Name: "xclbin", On: "xrt, zocl", Description: "UUIDs of the images that are loaded into the shell, or none"}
 	Sensor      = &describe.Stat{Name: "sensor_…", Unit: "C, W, V, A, rpm", On: "dfl, opae, ami", Description: "Each sensor of the board's controller: by its label, `sensor_fpga_core_voltage`, or where drivers tell none, by its number, `sensor_in0`"}
 	Serial      = &describe.Stat{Name: "serial", On: "xrt, ami", Description: "Serial number of the board"}
 )

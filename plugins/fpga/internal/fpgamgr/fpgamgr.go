@@ -37,12 +37,10 @@ func (Family) Name() string { return "mgr" }
 var ofOthers = []string{"/dfl-fme-mgr.", "/dfl-fme.", "/intel-fpga-fme.", "/fmgr.m."}
 
 // Attributes are those that the family has beside the shared ones.
-var Attributes = []*describe.Attribute{attrManager, attrBoard, attrCompatible}
+var Attributes = []*describe.Attribute{attrManager}
 
 var (
-	attrManager    = &describe.Attribute{Name: "manager", Kind: core.KindString, On: "mgr", Description: "Name of the FPGA manager."}
-	attrBoard      = &describe.Attribute{Name: "board", Kind: core.KindString, On: "xrt, mgr", Description: "Name of the board."}
-	attrCompatible = &describe.Attribute{Name: "compatible", Kind: core.KindString, On: "mgr", Description: "What the board is compatible with, as the device tree has it."}
+	attrManager = &describe.Attribute{Name: "manager", Kind: core.KindString, On: "mgr", Description: "Name of the FPGA manager."}
 )
 
 // Stats are the statistics that the family has beside the shared ones.
@@ -126,8 +124,8 @@ func (f Family) read(scan *family.Scan, m manager) ([]core.Device, error) {
 		scan.PCIAttributes(d.Attributes, m.pci)
 	} else {
 		text := func(s string) core.Value { return core.String(strings.Join(family.Lines(s), " ")) }
-		d.Attributes[attrBoard.Name] = family.Attribute(family.ReadText(scan.Host, deviceTree+"model"), text)
-		d.Attributes[attrCompatible.Name] = family.Attribute(family.ReadText(scan.Host, deviceTree+"compatible"), text)
+		d.Attributes[family.Board.Name] = family.Attribute(family.ReadText(scan.Host, deviceTree+"model"), text)
+		d.Attributes[family.Compatible.Name] = family.Attribute(family.ReadText(scan.Host, deviceTree+"compatible"), text)
 	}
 	state := family.ReadText(scan.Host, m.path+"/state")
 	d.Faults = family.ManagerFaults(state)

@@ -129,7 +129,7 @@ func (c *factory) read(context.Context) ([]core.Device, error) {
 		Ref:        &instance{},
 	}
 	c.scan.PCIAttributes(d.Attributes, c.mgmt.address)
-	put(d.Attributes, attrBoard, family.Attribute(board, core.String))
+	put(d.Attributes, family.Board, family.Attribute(board, core.String))
 	put(d.Attributes, attrShell, family.Attribute(vbnv, core.String))
 	switch {
 	case slices.ContainsFunc(d.Faults, func(f core.Fault) bool { return f.Code == codeFactory }):

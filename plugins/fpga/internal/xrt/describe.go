@@ -10,7 +10,6 @@ import (
 )
 
 var (
-	attrBoard      = &describe.Attribute{Name: "board", Kind: core.KindString, On: name, Description: "Name of the board, such as `u250`."}
 	attrShell      = &describe.Attribute{Name: "shell", Kind: core.KindString, On: name, Description: "Name of the shell by vendor, board, name and version (VBNV)."}
 	attrPlatform   = &describe.Attribute{Name: "platform_uuid", Kind: core.KindString, On: name, Description: "UUID of the platform. Absent on shells of one stage."}
 	attrStamp      = &describe.Attribute{Name: "platform_id", Kind: core.KindString, On: name, Description: "Time at which a shell of one stage was built: `0x5d1211e8`."}
@@ -22,19 +21,18 @@ var (
 
 // Attributes are the attributes that only this family's devices have.
 var Attributes = []*describe.Attribute{
-	attrBoard, attrShell, attrPlatform, attrStamp, attrInterfaces, attrPart, attrDMA, attrController,
+	attrShell, attrPlatform, attrStamp, attrInterfaces, attrPart, attrDMA, attrController,
 }
 
 var (
 	statVolts      = &describe.Stat{Name: "voltage_12v", Unit: "V", On: name, Description: "Voltage of the slot's 12 V supply"}
 	statAmps       = &describe.Stat{Name: "current_12v", Unit: "A", On: name, Description: "Current from the slot's 12 V supply"}
 	statFan        = &describe.Stat{Name: "fan", Unit: "rpm", On: name, Description: "Speed of the fan"}
-	statImage      = &describe.Stat{Name: "xclbin", On: name, Description: "UUIDs of the images that are loaded into the shell, or none"}
 	statController = &describe.Stat{Name: "sc_version", On: name, Description: "Version of the firmware on the board's satellite controller"}
 )
 
 // Stats are the statistics that only this family's devices have.
-var Stats = []*describe.Stat{statVolts, statAmps, statFan, statImage, statController}
+var Stats = []*describe.Stat{statVolts, statAmps, statFan, statController}
 
 // put adds an attribute that has a value, or may have one.
 func put(attributes map[string]core.Value, a *describe.Attribute, v core.Value) {
@@ -49,7 +47,7 @@ func (c *fpga) attributes(l look, s shell, vbnv, board family.Fact[string]) map[
 	host, memory, at := c.scan.Host, c.scan.Memory, c.user.address
 	all := map[string]core.Value{family.Name.Name: core.String(name)}
 	c.scan.PCIAttributes(all, at)
-	put(all, attrBoard, family.Attribute(board, core.String))
+	put(all, family.Board, family.Attribute(board, core.String))
 	put(all, attrShell, family.Attribute(vbnv, core.String))
 	put(all, attrPlatform, family.UUIDAttribute(keep(memory, at, "uuid", s.uuid())))
 	put(all, attrStamp, family.Attribute(keep(memory, at, "stamp", s.stamp), family.Hex))

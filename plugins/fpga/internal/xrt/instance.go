@@ -85,7 +85,7 @@ func (c *fpga) measure(ctx context.Context) ([]core.Reading, error) {
 		statVolts.Is(s.volts),
 		statAmps.Is(s.amps),
 		statFan.Is(s.fan),
-		statImage.Is(family.Attribute(family.Read(c.scan.Host, c.user.dir+"/xclbinuuid", parseImages), core.String)),
+		family.Image.Is(family.Attribute(family.Read(c.scan.Host, c.user.dir+"/xclbinuuid", parseImages), core.String)),
 		family.Serial.Is(family.Attribute(c.serial(l), core.String)),
 		statController.Is(family.Attribute(c.renewedVersion(l), core.String)),
 		c.link(),
