@@ -7,10 +7,13 @@ import (
 	"strings"
 
 	"github.com/nomad-devices/nomad-devices/core/config"
+	"github.com/nomad-devices/nomad-devices/plugins/fpga/internal/ami"
+	"github.com/nomad-devices/nomad-devices/plugins/fpga/internal/aws"
 	"github.com/nomad-devices/nomad-devices/plugins/fpga/internal/dfl"
 	"github.com/nomad-devices/nomad-devices/plugins/fpga/internal/family"
 	"github.com/nomad-devices/nomad-devices/plugins/fpga/internal/fpgamgr"
 	"github.com/nomad-devices/nomad-devices/plugins/fpga/internal/xrt"
+	"github.com/nomad-devices/nomad-devices/plugins/fpga/internal/zocl"
 )
 
 // Config is the configuration of the plugin. Every setting is optional.
@@ -19,6 +22,8 @@ type Config struct {
 
 	DFL          dfl.Config `hcl:"dfl,block" doc:"Intel and Altera cards, with the kernel's driver (DFL) or the older one of OPAE."`
 	XRT          xrt.Config `hcl:"xrt,block" doc:"AMD and Xilinx Alveo cards, with the driver of XRT."`
+	AMI          ami.Config `hcl:"ami,block" doc:"AMD Versal cards such as V80, with the AMI driver."`
+	AWS          aws.Config `hcl:"aws,block" doc:"Slots of Amazon's F1 and F2 instances."`
 	FPGAManagers bool       `hcl:"fpga_managers" default:"false" doc:"Whether FPGAs are offered that only the kernel's FPGA manager knows, such as those of SoCs. They have no device node of their own; see nodes."`
 	Nodes        []Nodes    `hcl:"nodes,block" doc:"Device nodes to add to what a device is granted."`
 }
@@ -62,7 +67,7 @@ func (c *Config) nodesByDevice() map[string][]string {
 // knows only that it is there.
 func (c *Config) families() []family.Family {
 	families := []family.Family{
-		dfl.New(c.DFL), dfl.NewOPAE(c.DFL), xrt.New(c.XRT),
+		dfl.New(c.DFL), dfl.NewOPAE(c.DFL), xrt.New(c.XRT), ami.New(c.AMI), aws.New(c.AWS), zocl.New(),
 	}
 	if c.DFL.VFIO {
 		families = append(families, dfl.NewVFIO())
