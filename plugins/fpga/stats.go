@@ -31,7 +31,7 @@ func (v *Vendor) Measure(ctx context.Context, d core.Device) ([]core.Reading, er
 			return readings, err
 		}
 	}
-	return slices.Insert(readings, 0, statHealth.Is(core.String(health(d)))), err
+	return append([]core.Reading{statHealth.Is(core.String(health(d)))}, readings...), err
 }
 
 func health(d core.Device) string {

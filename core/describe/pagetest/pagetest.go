@@ -43,15 +43,20 @@ func Tables(t *testing.T, file string, page describe.Page) {
 var faultCode = regexp.MustCompile(`(?m)^\s*(?:const )?code[A-Z]\w*\s*= "([a-z0-9-]+)"`)
 
 // FaultCodes fails the test if an operator would not find the code of a fault on
-// the page: each constant of the package in the current directory whose name
-// begins with "code". It returns how many there are, so that the test can see
-// that it looked at something.
-func FaultCodes(t *testing.T, file string) int {
+// the page: each constant whose name begins with "code", of the package in the
+// current directory and of those in the further directories, which may be
+// patterns of [filepath.Glob]. It returns how many there are, so that the test
+// can see that it looked at something.
+func FaultCodes(t *testing.T, file string, directories ...string) int {
 	t.Helper()
 	text := read(t, file)
-	sources, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
+	var sources []string
+	for _, directory := range append([]string{"."}, directories...) {
+		found, err := filepath.Glob(filepath.Join(directory, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, found...)
 	}
 	found := 0
 	for _, source := range sources {

@@ -2,6 +2,8 @@ package dfl
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/nomad-devices/nomad-devices/core/sysfs/pci"
 	"github.com/nomad-devices/nomad-devices/plugins/fpga/internal/family"
@@ -29,6 +31,27 @@ var boards = []board{
 	{0x1ded, 0x8103, 0x8103, "alibaba", nil},
 	{silicom, 0x1000, 0x1002, "n5010", nil},
 	{silicom, 0x1001, 0x1003, "n5011", nil},
+}
+
+// Boards returns the table for documentation: functions, and model.
+func Boards() [][2]string {
+	var rows [][2]string
+	for _, b := range boards {
+		functions := fmt.Sprintf("%04x:%04x", b.vendor, b.pf)
+		if b.vf != b.pf {
+			functions += fmt.Sprintf(" (virtual functions %04x)", b.vf)
+		}
+		for _, subsystem := range slices.Sorted(maps.Keys(b.byDevice)) {
+			rows = append(rows, [2]string{
+				fmt.Sprintf("%s with subsystem %04x:%04x", functions, subsystem>>16, subsystem&0xffff), b.byDevice[subsystem],
+			})
+		}
+		if b.byDevice != nil {
+			functions += ", all others"
+		}
+		rows = append(rows, [2]string{functions, b.model})
+	}
+	return append(rows, [2]string{"all others", "dfl-<vendor>-<device>"})
 }
 
 // silicom is the PCI vendor that is not a name of Intel's for its own chips.

@@ -69,7 +69,7 @@ func (f *Family) Discover(_ context.Context, scan *family.Scan) (family.Found, e
 	}
 	var orphans []unit // without an engine
 	for _, e := range entries {
-		if !f.layout.base.MatchString(e.Name) || f.belowEngine(e.Path) {
+		if !is(e.Name, f.layout.base) || f.belowEngine(e.Path) {
 			continue
 		}
 		address, pciDir, onPCI := family.Function(e.Path)
@@ -121,7 +121,7 @@ func (f *Family) Discover(_ context.Context, scan *family.Scan) (family.Found, e
 // belowEngine reports whether a region is one that an engine programs.
 func (f *Family) belowEngine(path string) bool {
 	for part := range strings.SplitSeq(path, "/") {
-		if f.layout.fme.MatchString(part) {
+		if is(part, f.layout.fme) {
 			return true
 		}
 	}

@@ -3,7 +3,6 @@ package dfl
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/nomad-devices/nomad-devices/core"
@@ -56,7 +55,7 @@ func (i *instance) grantRegion() (family.Grant, error) {
 		for _, base := range bases {
 			if base.fme != "" {
 				engine := node(base.fme)
-				g.Nodes = slices.Insert(g.Nodes, 0, engine)
+				g.Nodes = append([]core.Node{engine}, g.Nodes...)
 				g.Exceptions = append(g.Exceptions, engine.Path)
 			}
 			for _, port := range base.ports {
@@ -91,7 +90,7 @@ func bases(host *sysfs.FS, l *layout, pciDir string) ([]base, error) {
 	}
 	var all []base
 	for _, name := range names {
-		if !l.base.MatchString(name) {
+		if !is(name, l.base) {
 			continue
 		}
 		at := pciDir + "/" + l.dir + "/" + name

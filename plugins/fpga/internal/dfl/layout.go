@@ -1,10 +1,9 @@
 package dfl
 
 import (
-	"regexp"
-	"slices"
 	"strconv"
-	"strings"
+
+	"github.com/nomad-devices/nomad-devices/plugins/fpga/internal/family"
 )
 
 // layout is what the two drivers call their files.
@@ -13,9 +12,9 @@ type layout struct {
 	// class has a link for each base region, dir is the directory between a PCI
 	// function and its base regions.
 	class, dir string
-	// base, fme and port match names of directories. A device node is called as
-	// the directory of its fme or port.
-	base, fme, port *regexp.Regexp
+	// base, fme and port begin the names of directories, with a number behind
+	// them. A device node is called as the directory of its fme or port.
+	base, fme, port string
 	// fmeErrors is the register of the engine's own errors.
 	fmeErrors string
 }
@@ -24,17 +23,13 @@ var (
 	kernelLayout = &layout{
 		family: "dfl",
 		class:  "/sys/class/fpga_region", dir: "fpga_region",
-		base:      regexp.MustCompile(`^region\d+$`),
-		fme:       regexp.MustCompile(`^dfl-fme\.\d+$`),
-		port:      regexp.MustCompile(`^dfl-port\.\d+$`),
+		base: "region", fme: "dfl-fme.", port: "dfl-port.",
 		fmeErrors: "errors/fme_errors",
 	}
 	opaeLayout = &layout{
 		family: "opae",
 		class:  "/sys/class/fpga", dir: "fpga",
-		base:      regexp.MustCompile(`^intel-fpga-dev\.\d+$`),
-		fme:       regexp.MustCompile(`^intel-fpga-fme\.\d+$`),
-		port:      regexp.MustCompile(`^intel-fpga-port\.\d+$`),
+		base: "intel-fpga-dev.", fme: "intel-fpga-fme.", port: "intel-fpga-port.",
 		fmeErrors: "errors/fme-errors/errors",
 	}
 )
@@ -42,37 +37,23 @@ var (
 // members picks the fme and the ports out of the names in a base region. ports_num
 // of an FME is what it could have, and no count of them.
 func (l *layout) members(names []string) (fme string, ports []string) {
-	for _, name := range names {
-		switch {
-		case l.fme.MatchString(name):
-			fme = name
-		case l.port.MatchString(name):
-			ports = append(ports, name)
-		}
+	for _, fme = range below(names, l.fme) {
 	}
-	slices.SortFunc(ports, byNumber)
-	return fme, ports
+	return fme, below(names, l.port)
 }
 
-// byNumber compares names by the number behind their last dot or letter.
-func byNumber(a, b string) int { return number(a) - number(b) }
-
-func number(name string) int {
-	n, _ := strconv.Atoi(name[strings.LastIndexFunc(name, func(r rune) bool { return r < '0' || r > '9' })+1:])
-	return n
+// is reports whether a name is a beginning with a number.
+func is(name, beginning string) bool {
+	_, ok := family.Number(name, beginning, "")
+	return ok
 }
 
-// below returns the names in a listing that begin with a prefix and end in a
-// number, sorted by that number.
-func below(names []string, prefix string) []string {
+// below returns the names in a directory that are a beginning with a number,
+// sorted by that number.
+func below(names []string, beginning string) []string {
 	var found []string
-	for _, name := range names {
-		if rest, ok := strings.CutPrefix(name, prefix); ok {
-			if _, err := strconv.Atoi(rest); err == nil {
-				found = append(found, name)
-			}
-		}
+	for _, n := range family.Numbered(names, beginning, "") {
+		found = append(found, beginning+strconv.Itoa(n))
 	}
-	slices.SortFunc(found, byNumber)
 	return found
 }

@@ -12,7 +12,7 @@ import (
 
 // The codes of the faults of these families.
 const (
-	codeLost           = "fell-off-bus"
+	codeLost           = "off-the-bus"
 	codeFatal          = "fatal-error"
 	codeThermal        = "thermal-trip"
 	codePortUnreadable = "port-unreadable"

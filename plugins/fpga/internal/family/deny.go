@@ -16,28 +16,34 @@ import (
 // ErrDenied says that something is never handed to a task.
 var ErrDenied = errors.New("it is never handed to a task")
 
-// rule denies device nodes.
-type rule struct {
-	node *regexp.Regexp
-	// can is what a task that holds the node can do.
-	can string
-	// unless says that a Grant may hold the node by its Exceptions.
-	unless bool
+// Rule denies device nodes.
+type Rule struct {
+	// Nodes are the nodes, for people; node matches them.
+	Nodes string
+	node  *regexp.Regexp
+	// Can is what a task that holds one can do.
+	Can string
+	// Exception is the setting by which a Grant may hold one by its Exceptions;
+	// empty means never.
+	Exception string
 }
 
 // denied are the nodes by which a task could take more than its device: write
 // flash, load any image, reset the card or the host, read the host's memory.
-var denied = []rule{
-	{regexp.MustCompile(`^/dev/(dfl-fme|intel-fpga-fme)\.\d+$`), "program the card and take the ports of other tasks", true},
-	{regexp.MustCompile(`^/dev/ami0$`), "reach all cards of the driver", false},
-	{regexp.MustCompile(`^/dev/ami`), "write the card's flash, reset it and choose what it boots", true},
-	{regexp.MustCompile(`^/dev/(fpga_image_load|ifpga_sec|mtd|avmmi-bmc)`), "write the card's flash or reach its board controller", false},
-	{regexp.MustCompile(`^/dev/xclmgmt`), "write the card's flash and reset it", false},
-	{regexp.MustCompile(`^/dev/xfpga/.*\.m\d+`), "reach the card's configuration port, JTAG or mailbox", false},
-	{regexp.MustCompile(`^/dev/ptp`), "set a clock that others use", false},
-	{regexp.MustCompile(`^/dev/(mem|kmem|port)$`), "read and write the host's memory", false},
-	{regexp.MustCompile(`^/dev/fpga\d+$`), "program the FPGA", false},
+var denied = []Rule{
+	{"`/dev/dfl-fme.*`, `/dev/intel-fpga-fme.*`", regexp.MustCompile(`^/dev/(dfl-fme|intel-fpga-fme)\.\d+$`), "program the card and take the ports of other tasks", `dfl.mode = "region"`},
+	{"`/dev/ami0`", regexp.MustCompile(`^/dev/ami0$`), "reach all cards of the driver", ""},
+	{"`/dev/ami*`", regexp.MustCompile(`^/dev/ami`), "write the card's flash, reset it and choose what it boots", "ami.expose_mgmt_node = true"},
+	{"`/dev/xclmgmt*`", regexp.MustCompile(`^/dev/xclmgmt`), "write the card's flash and reset it", ""},
+	{"`/dev/xfpga/*.m*`", regexp.MustCompile(`^/dev/xfpga/.*\.m\d+`), "reach the card's configuration port, JTAG or mailbox", ""},
+	{"`/dev/fpga_image_load*`, `/dev/ifpga_sec*`, `/dev/mtd*`, `/dev/avmmi-bmc*`", regexp.MustCompile(`^/dev/(fpga_image_load|ifpga_sec|mtd|avmmi-bmc)`), "write the card's flash or reach its board controller", ""},
+	{"`/dev/fpga*` of vendors' kernels", regexp.MustCompile(`^/dev/fpga\d+$`), "program the FPGA", ""},
+	{"`/dev/ptp*`", regexp.MustCompile(`^/dev/ptp`), "set a clock that others use", ""},
+	{"`/dev/mem`, `/dev/kmem`, `/dev/port`", regexp.MustCompile(`^/dev/(mem|kmem|port)$`), "read and write the host's memory", ""},
 }
+
+// Denied returns the rules, for documentation.
+func Denied() []Rule { return denied }
 
 // Check returns an error that wraps [ErrDenied] if a grant holds what must never
 // be handed to a task, whoever put it there. Nodes are looked at by their own
@@ -70,7 +76,7 @@ func Check(host *sysfs.FS, grant Grant) error {
 func Danger(node string) string {
 	for _, r := range denied {
 		if r.node.MatchString(node) {
-			return r.can
+			return r.Can
 		}
 	}
 	return ""
@@ -83,8 +89,8 @@ func checkNode(host *sysfs.FS, grant Grant, node string) error {
 		return deny("it is not below /dev")
 	}
 	for _, r := range denied {
-		if r.node.MatchString(node) && !(r.unless && slices.Contains(grant.Exceptions, node)) {
-			return deny("with it a task can " + r.can)
+		if r.node.MatchString(node) && !(r.Exception != "" && slices.Contains(grant.Exceptions, node)) {
+			return deny("with it a task can " + r.Can)
 		}
 	}
 	if number, ok := strings.CutPrefix(node, "/dev/uio"); ok {

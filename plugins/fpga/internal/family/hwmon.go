@@ -89,8 +89,6 @@ type Channel struct {
 // maxLabel is longer than any label.
 const maxLabel = 80
 
-var channelFile = regexp.MustCompile(`^(temp|power|in|curr|fan)(\d+)_input$`)
-
 // Channels returns the sensors of a chip that have an input, sorted by kind and
 // number. It reads the labels and no input.
 func Channels(host *sysfs.FS, chip Hwmon) []Channel {
@@ -99,29 +97,22 @@ func Channels(host *sysfs.FS, chip Hwmon) []Channel {
 		return nil
 	}
 	var channels []Channel
-	for _, name := range names {
-		m := channelFile.FindStringSubmatch(name)
-		if m == nil {
-			continue
-		}
-		number, err := strconv.Atoi(m[2])
-		if err != nil {
-			continue
-		}
-		at := chip.Dir + "/" + m[1] + m[2]
-		c := Channel{Kind: m[1], Number: number, Path: at}
-		if _, ok := slices.BinarySearch(names, m[1]+m[2]+"_label"); ok {
-			if label := ReadText(host, at+"_label").Value; len(label) <= maxLabel && !strings.ContainsFunc(label, unicode.IsControl) {
-				c.Label = label
+	for _, kind := range kinds {
+		for _, at := range Numbered(names, kind, "_input") {
+			c := Channel{Kind: kind, Number: at, Path: chip.Dir + "/" + kind + strconv.Itoa(at)}
+			if _, ok := slices.BinarySearch(names, kind+strconv.Itoa(at)+"_label"); ok {
+				if label := ReadText(host, c.Path+"_label").Value; len(label) <= maxLabel && !strings.ContainsFunc(label, unicode.IsControl) {
+					c.Label = label
+				}
 			}
+			channels = append(channels, c)
 		}
-		channels = append(channels, c)
 	}
-	slices.SortFunc(channels, func(a, b Channel) int {
-		return cmp.Or(strings.Compare(a.Kind, b.Kind), a.Number-b.Number)
-	})
 	return channels
 }
+
+// kinds are the kinds of sensors, in the order in which they are read.
+var kinds = []string{"curr", "fan", "in", "power", "temp"}
 
 // Input reads a sensor in the kernel's units: m°C, µW, mV, mA, rpm.
 func (c Channel) Input(host *sysfs.FS) Fact[int64] { return ReadInt(host, c.Path+"_input") }

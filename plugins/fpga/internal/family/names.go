@@ -2,6 +2,8 @@ package family
 
 import (
 	"encoding/hex"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -23,6 +25,27 @@ func Slug(text string) string {
 		}
 	}
 	return strings.Trim(b.String(), "-")
+}
+
+// Number returns the number in a name that is a prefix, a number and a suffix, as
+// the kernel counts.
+func Number(name, prefix, suffix string) (n int, ok bool) {
+	rest, ok := strings.CutPrefix(name, prefix)
+	digits, ok2 := strings.CutSuffix(rest, suffix)
+	n, err := strconv.Atoi(digits)
+	return n, ok && ok2 && err == nil && digits == strconv.Itoa(n) && n >= 0
+}
+
+// Numbered returns the numbers in those of the names that have one, sorted.
+func Numbered(names []string, prefix, suffix string) []int {
+	var numbers []int
+	for _, name := range names {
+		if n, ok := Number(name, prefix, suffix); ok {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
 }
 
 // GroupKey is what makes devices alike: a job author would ask for it.
