@@ -3,6 +3,8 @@ package amd
 import (
 	"fmt"
 	"strings"
+
+	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
 )
 
 // cardTree is what amdgpu adds to the directory of a GPU
@@ -39,7 +41,7 @@ func cardTree(f files, g gpu) {
 	for _, key := range []string{"compute_partition", "memory_partition"} {
 		current := g.text(key)
 		if current != "" && g.is("reset", false) {
-			current = unreadableFile
+			current = machine.Unreadable
 		}
 		f.put(g.file("current_"+key), current)
 	}
@@ -67,8 +69,8 @@ func levels(list, current string) string {
 func dumpTree(f files, g gpu) {
 	name := fmt.Sprintf("devcd%d", g.n+1)
 	at := "/sys/devices/virtual/devcoredump/" + name
-	f.t.File(at+"/data", "**** AMDGPU Device Coredump ****")
-	f.t.Link(at+"/failing_device", g.dir())
-	f.t.Link(g.file("devcoredump"), at)
-	f.t.Link("/sys/class/devcoredump/"+name, at)
+	f.Tree.File(at+"/data", "**** AMDGPU Device Coredump ****")
+	f.Tree.Link(at+"/failing_device", g.dir())
+	f.Tree.Link(g.file("devcoredump"), at)
+	f.Tree.Link("/sys/class/devcoredump/"+name, at)
 }

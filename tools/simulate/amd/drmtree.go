@@ -5,6 +5,7 @@ import (
 	"path"
 
 	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
+	"github.com/nomad-devices/nomad-devices/tools/simulate/pcitree"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/tree"
 )
 
@@ -53,15 +54,15 @@ func displayTree(t *tree.Tree, v machine.View) error {
 		drmDevice(t, at, "platform-simple-framebuffer.0-card", fmt.Sprintf("card%d", card), card, true)
 		return nil
 	}
-	a, err := parseAddress(text)
+	a, err := pcitree.Parse(text)
 	if err != nil {
 		return fmt.Errorf("display.address: %w", err)
 	}
-	at := fmt.Sprintf("/sys/devices/pci%04x:%02x/%v", a.domain, a.bus, a)
-	function{address: a, at: at, driver: driver, files: map[string]string{
+	at := path.Join(pcitree.Root(a.Domain, a.Bus), a.String())
+	pcitree.Function{Address: a, At: at, Driver: driver, Files: map[string]string{
 		"vendor": "0x1a03", "device": "0x2000", "class": "0x030000", "revision": "0x52",
 		"subsystem_vendor": "0x15d9", "subsystem_device": "0x1c05", "numa_node": "0", "local_cpulist": "0",
-	}}.write(t)
+	}}.Write(t)
 	drmDevice(t, at, "pci-"+a.String()+"-card", fmt.Sprintf("card%d", card), card, true)
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nomad-devices/nomad-devices/core/sysfs/pci"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
+	"github.com/nomad-devices/nomad-devices/tools/simulate/pcitree"
 )
 
 // driverName is the driver that runs a GPU, unless the scenario says otherwise.
@@ -18,29 +18,10 @@ const driverName = "amdgpu"
 type gpu struct {
 	machine.View
 	n       int
-	address address
+	address pcitree.Address
 	minors  minors
 	// parts are what compute can use it as: one, or its partitions.
 	parts []part
-}
-
-// address is a PCI address in numbers.
-type address struct {
-	domain, bus, device, function uint32
-}
-
-func parseAddress(text string) (address, error) {
-	var a address
-	canonical, err := pci.ParseAddress(text)
-	if err != nil {
-		return a, err
-	}
-	_, err = fmt.Sscanf(string(canonical), "%x:%x:%x.%x", &a.domain, &a.bus, &a.device, &a.function)
-	return a, err
-}
-
-func (a address) String() string {
-	return fmt.Sprintf("%04x:%02x:%02x.%x", a.domain, a.bus, a.device, a.function)
 }
 
 // minors are the numbers that the GPU's first DRM devices, its partitions'
@@ -80,11 +61,11 @@ func gpus(v machine.View) ([]gpu, error) {
 	if v.Machine("display.driver") != "" {
 		next.card++
 	}
-	seen := map[address]int{}
+	seen := map[pcitree.Address]int{}
 	for _, n := range v.Defined() {
 		g := gpu{View: v, n: n, minors: next}
 		var err error
-		if g.address, err = parseAddress(g.text("pci.bus_id")); err != nil {
+		if g.address, err = pcitree.Parse(g.text("pci.bus_id")); err != nil {
 			return nil, fmt.Errorf("%s: %w", v.Key(n, "pci.bus_id"), err)
 		}
 		if other, ok := seen[g.address]; ok {
@@ -170,7 +151,7 @@ func (g gpu) kfd() bool { return g.drm() && g.is("kfd", false) }
 
 // id is the name of the whole GPU for a plugin.
 func (g gpu) id() string {
-	if unique := g.text("unique_id"); unique != "" && unique != emptyFile && unique != unreadableFile {
+	if unique := g.text("unique_id"); unique != "" && unique != machine.Empty && unique != machine.Unreadable {
 		return "GPU-" + unique
 	}
 	return "PCI-" + g.address.String()

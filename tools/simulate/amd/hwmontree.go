@@ -11,9 +11,9 @@ import (
 func hwmonTree(f files, g gpu) {
 	name := fmt.Sprintf("hwmon%d", g.minors.hwmon)
 	at := g.file(path.Join("hwmon", name))
-	f.t.Link(path.Join(at, "device"), g.dir())
-	f.t.Link(path.Join(at, "subsystem"), "/sys/class/hwmon")
-	f.t.Link("/sys/class/hwmon/"+name, at)
+	f.Tree.Link(path.Join(at, "device"), g.dir())
+	f.Tree.Link(path.Join(at, "subsystem"), "/sys/class/hwmon")
+	f.Tree.Link("/sys/class/hwmon/"+name, at)
 	f.put(path.Join(at, "name"), "amdgpu")
 	h := hwmon{f, g, at}
 

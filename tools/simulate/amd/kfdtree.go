@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
+	"github.com/nomad-devices/nomad-devices/tools/simulate/pcitree"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/tree"
 )
 
@@ -201,7 +202,7 @@ func (n node) properties(links int) map[string]string {
 		"vendor_id":               decimal(n.Number(n.n, "pci.vendor", 0x1002)),
 		"device_id":               decimal(n.Number(n.n, "pci.device", 0)),
 		"location_id":             strconv.FormatUint(uint64(n.location()), 10),
-		"domain":                  strconv.FormatUint(uint64(n.address.domain), 10),
+		"domain":                  strconv.FormatUint(uint64(n.address.Domain), 10),
 		"drm_render_minor":        strconv.Itoa(n.render),
 		"hive_id":                 hiveOf(n.gpu),
 		"max_engine_clk_fcompute": cmp.Or(n.text("clock.max.graphics"), "0"),
@@ -219,7 +220,7 @@ func (n node) properties(links int) map[string]string {
 // location is bus, device and function of the GPU and, if it is divided, the
 // number of the part: in the upper bits, or with older drivers in the lower ones.
 func (n node) location() uint32 {
-	location := n.address.bus<<8 | n.address.device<<3 | n.address.function
+	location := n.address.Bus<<8 | n.address.Device<<3 | n.address.Function
 	if n.divisor() == 1 {
 		return location
 	}
@@ -288,7 +289,7 @@ const xgmiBandwidth = 64000
 
 // pcieBandwidth is what the kernel says a GPU's slot carries, in MB/s.
 func pcieBandwidth(g gpu) int {
-	rate, _ := strconv.ParseFloat(rates[g.text("pcie.max_generation")], 64)
+	rate, _ := strconv.ParseFloat(pcitree.Rate(g.text("pcie.max_generation")), 64)
 	return int(rate) * number(g.text("pcie.max_width"), 0) * 1000 / 8
 }
 

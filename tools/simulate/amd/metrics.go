@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/nomad-devices/nomad-devices/tools/simulate/pcitree"
 )
 
 // A layout of the gpu_metrics file (drivers/gpu/drm/amd/include/kgd_pp_interface.h):
@@ -189,7 +191,7 @@ func metrics(g gpu) ([]byte, error) {
 func (g gpu) metric(f field) (uint64, bool) {
 	text := g.text(f.key)
 	if f.key == linkRate {
-		text = rates[g.text("pcie.generation")]
+		text = pcitree.Rate(g.text("pcie.generation"))
 	}
 	factor := f.factor
 	if factor == 0 {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+
+	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
 )
 
 // rasTree is what a GPU with RAS says of its memory and its other blocks
@@ -33,7 +35,7 @@ func rasTree(f files, g gpu) {
 		}
 		f.live(name, b.String())
 	}
-	f.put(g.file("ras/gpu_vram_bad_pages"), cmp.Or(badPages(g), emptyFile))
+	f.put(g.file("ras/gpu_vram_bad_pages"), cmp.Or(badPages(g), machine.Empty))
 	f.put(g.file("ras/event_state"), fmt.Sprintf("Fatal Error: count:%s, last_seqno:0\nPoison Creation: count:%s, last_seqno:0\nPoison Consumption: count:%s, last_seqno:0\n",
 		cmp.Or(g.text("ras.events.fatal"), "0"), cmp.Or(g.text("ras.events.creation"), "0"), cmp.Or(g.text("ras.events.consumption"), "0")))
 }

@@ -64,6 +64,16 @@ func (v View) Number(n int, key string, otherwise int64) int64 {
 	return otherwise
 }
 
+// Scaled gives a value of a card times a factor, as an integer. What is no number
+// comes as it is: that is how a scenario puts nonsense into a file.
+func (v View) Scaled(n int, key string, factor float64) string {
+	text := v.Card(n, key)
+	if value, err := strconv.ParseFloat(text, 64); err == nil {
+		return strconv.FormatFloat(value*factor, 'f', 0, 64)
+	}
+	return text
+}
+
 // Bytes gives an amount of memory of a card: a number of bytes, or one with the
 // unit KiB, MiB or GiB. It is false if there is none.
 func (v View) Bytes(n int, key string) (int64, bool) { return Bytes(v.Card(n, key)) }
