@@ -152,7 +152,7 @@ func (c *card) unusable(f core.Fault) ([]core.Device, error) {
 
 // refused leaves a remark about a card that is not offered.
 func (c *card) refused(why string) ([]core.Device, error) {
-	c.note.Store(&core.Note{Subject: c.label(), Text: why + "."})
+	c.note.Store(&core.Note{Subject: c.label(), Text: why})
 	return nil, nil
 }
 

@@ -68,6 +68,7 @@ func (v *Vendor) Discover(context.Context) (core.Inventory, error) {
 	}
 	found.Probes = v.unread(seen, err)
 	v.identify(seen)
+	offered := false
 	for address, s := range seen {
 		c := v.cards[address]
 		if c == nil {
@@ -88,8 +89,9 @@ func (v *Vendor) Discover(context.Context) (core.Inventory, error) {
 		if note := c.note.Load(); note != nil {
 			found.Notes = append(found.Notes, *note)
 		}
+		offered = offered || c.offered.Load()
 	}
-	if len(found.Probes) > 0 {
+	if offered {
 		found.Notes = append(found.Notes, accessNotes(v.host)...)
 	}
 	return found, nil

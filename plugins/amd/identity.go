@@ -13,11 +13,18 @@ import (
 // stays as long as the process lives, or until another GPU is there.
 type identities map[core.PCIAddress]identity
 
+// uniqueID is a GPU's unique ID in 16 hexadecimal digits, or "" for one that has
+// none. The driver and KFD may give two different ones, so those of one source alone
+// are compared.
+type uniqueID struct {
+	uid   string
+	ofKFD bool
+}
+
 // identity is one GPU's.
 type identity struct {
 	id string
-	// uid is the unique ID, or empty for a GPU that has none.
-	uid string
+	uniqueID
 	// device is PCI's number of the model: where it changes, so did the GPU.
 	device uint16
 }
@@ -28,19 +35,19 @@ type identity struct {
 // by where they are. One whose ID cannot be read and was not decided before stays
 // without a name.
 func (v *Vendor) identify(seen map[core.PCIAddress]sighting) {
-	undecided := map[core.PCIAddress]string{}
+	undecided := map[core.PCIAddress]uniqueID{}
 	claims := map[string]int{}
 	for address, s := range seen {
-		uid, known := v.uniqueID(address, s)
+		now, known := v.uniqueID(address, s)
 		before, decided := v.identities[address]
-		if decided && (known && uid != "" && before.uid != "" && uid != before.uid || s.function.Device != 0 && s.function.Device != before.device) {
+		if decided && (known && now.uid != "" && before.uid != "" && now.ofKFD == before.ofKFD && now != before.uniqueID || s.function.Device != 0 && s.function.Device != before.device) {
 			delete(v.identities, address) // another GPU took the place
 			delete(v.cards, address)
 			decided = false
 		}
 		if !decided && known {
-			undecided[address] = uid
-			claims[uid]++
+			undecided[address] = now
+			claims[now.uid]++
 		}
 	}
 	owners := map[string]bool{}
@@ -51,9 +58,9 @@ func (v *Vendor) identify(seen map[core.PCIAddress]sighting) {
 			delete(v.identities, address) // it was put into another slot
 		}
 	}
-	for address, uid := range undecided {
-		i := identity{id: "PCI-" + string(address), uid: uid, device: seen[address].function.Device}
-		switch {
+	for address, unique := range undecided {
+		i := identity{id: "PCI-" + string(address), uniqueID: unique, device: seen[address].function.Device}
+		switch uid := unique.uid; {
 		case uid == "":
 		case claims[uid] > 1 || owners[uid]:
 			v.log.Warn("several GPUs claim one unique ID; this one is named by its PCI address", "gpu", address, "unique_id", uid)
@@ -73,13 +80,12 @@ func (v *Vendor) identify(seen map[core.PCIAddress]sighting) {
 	}
 }
 
-// uniqueID returns a GPU's unique ID in 16 hexadecimal digits, or "" for one that
-// has none. The driver's file needs no access to the hardware (amdgpu_pm.c,
+// uniqueID returns a GPU's unique ID. The driver's file needs no access to the hardware (amdgpu_pm.c,
 // amdgpu_get_unique_id). The ID is not known while the driver is away, cannot be
 // asked, or is still setting the GPU up.
-func (v *Vendor) uniqueID(address core.PCIAddress, s sighting) (uid string, known bool) {
+func (v *Vendor) uniqueID(address core.PCIAddress, s sighting) (id uniqueID, known bool) {
 	if s.onBus && s.function.Driver != driverName {
-		return "", false
+		return uniqueID{}, false
 	}
 	text, err := v.host.ReadString(pci.Path(address) + "/unique_id")
 	if err == nil && text == "" || sysfs.IsAbsent(err) {
@@ -88,29 +94,29 @@ func (v *Vendor) uniqueID(address core.PCIAddress, s sighting) (uid string, know
 		return v.uniqueIDOfKFD(address, s)
 	}
 	if err != nil {
-		return "", false
+		return uniqueID{}, false
 	}
 	n, err := sysfs.Hex([]byte(text))
 	switch {
 	case err != nil:
-		return "", false
+		return uniqueID{}, false
 	case n == 0:
 		return v.uniqueIDOfKFD(address, s)
 	default:
-		return fmt.Sprintf("%016x", n), true
+		return uniqueID{uid: fmt.Sprintf("%016x", n)}, true
 	}
 }
 
 // uniqueIDOfKFD is uniqueID for a GPU whose own files have none. KFD knows the IDs
 // of some of these. The driver makes the render node last, so that before there is
 // one the files may be about to come.
-func (v *Vendor) uniqueIDOfKFD(address core.PCIAddress, s sighting) (uid string, known bool) {
+func (v *Vendor) uniqueIDOfKFD(address core.PCIAddress, s sighting) (id uniqueID, known bool) {
 	if s.onBus {
 		if _, err := v.renderMinor(address); err != nil {
-			return "", false
+			return uniqueID{}, false
 		}
 	}
-	return commonID(s.nodes), len(s.nodes) > 0 || s.unsure == nil
+	return uniqueID{commonID(s.nodes), true}, len(s.nodes) > 0 || s.unsure == nil
 }
 
 // commonID returns the unique ID that all nodes of a GPU share, or "".

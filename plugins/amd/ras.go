@@ -106,7 +106,9 @@ type rasState struct {
 	// deferred are the moments of the last hour at which deferred errors were
 	// seen to rise.
 	deferred []rise
-	pages    badPages
+	// pages are the failed ones; listed says that the driver has a list of them.
+	pages  badPages
+	listed bool
 }
 
 // rasBlock is what is known of the errors of one block of a GPU.
@@ -159,10 +161,10 @@ func (r *rasState) look(c *card, now time.Time) {
 	switch data, err := c.vendor.host.ReadLimit(c.file("ras/gpu_vram_bad_pages"), maxBadPages); {
 	case err == nil:
 		if pages, err := parseBadPages(data); err == nil {
-			r.pages = pages
+			r.pages, r.listed = pages, true
 		}
 	case sysfs.IsAbsent(err):
-		r.pages = badPages{}
+		r.pages, r.listed = badPages{}, false
 	}
 }
 

@@ -168,22 +168,23 @@ func (v *Vendor) cardNode(minor int) (string, error) {
 
 // token returns what ROCr selects the device by, or "" if the variable is better
 // left out: ROCr ends its list at the first token that it cannot match, or that
-// matches twice. So GPUs are named by their unique IDs only where each GPU of their
-// kind has one.
+// matches twice, and leaves out what has none. So GPUs are named by their unique IDs
+// only where each has one that may be in one reservation with them, which are those
+// of their kind and size.
 func (v *Vendor) token(n kfd.Node, all []kfd.Node) string {
 	switch v.cfg.ROCRVisibleDevices {
 	case visibleIndex:
 		return strconv.Itoa(slices.IndexFunc(all, func(other kfd.Node) bool { return other.Number == n.Number }))
 	case visibleUUID:
-		seen := map[uint64]bool{0: true}
+		bearers := map[uint64]int{}
 		for _, other := range all {
-			if other.DeviceID != n.DeviceID {
-				continue
-			}
-			if seen[other.UniqueID] {
+			bearers[other.UniqueID]++
+		}
+		for _, other := range all {
+			fellow := other.DeviceID == n.DeviceID && other.ComputeUnits == n.ComputeUnits
+			if fellow && (other.UniqueID == 0 || bearers[other.UniqueID] > 1) {
 				return ""
 			}
-			seen[other.UniqueID] = true
 		}
 		return fmt.Sprintf("GPU-%016x", n.UniqueID)
 	default:

@@ -369,7 +369,7 @@ func (m *meter) errors(r *rasState) {
 			m.put(counter.stat, core.Count(n), nil)
 		}
 	}
-	if len(r.blocks) > 0 {
+	if r.listed {
 		m.put(statRetired, core.Count(int64(r.pages.retired)), nil)
 	}
 }
