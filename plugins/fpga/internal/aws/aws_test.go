@@ -3,6 +3,7 @@ package aws
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,12 +110,7 @@ func TestTakenByXRT(t *testing.T) {
 	host, memory := sysfs.New(root), family.NewMemory()
 	const id = "aws:0000:b6:00.1"
 	listed := func() bool {
-		for _, other := range familytest.Scan(t, host, memory, New(Config{})).IDs() {
-			if other == id {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(familytest.Scan(t, host, memory, New(Config{})).IDs(), id)
 	}
 	link := filepath.Join(root, "sys/bus/pci/devices/0000:b6:00.0")
 	target, err := os.Readlink(link)

@@ -39,9 +39,7 @@ var ofOthers = []string{"/dfl-fme-mgr.", "/dfl-fme.", "/intel-fpga-fme.", "/fmgr
 // Attributes are those that the family has beside the shared ones.
 var Attributes = []*describe.Attribute{attrManager}
 
-var (
-	attrManager = &describe.Attribute{Name: "manager", Kind: core.KindString, On: "mgr", Description: "Name of the FPGA manager."}
-)
+var attrManager = &describe.Attribute{Name: "manager", Kind: core.KindString, On: "mgr", Description: "Name of the FPGA manager."}
 
 // Stats are the statistics that the family has beside the shared ones.
 var Stats = []*describe.Stat{statState, statStatus, statBridge}

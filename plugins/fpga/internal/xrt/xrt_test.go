@@ -46,6 +46,7 @@ type machine struct {
 }
 
 func newMachine(t *testing.T, tsv string) *machine {
+	t.Helper()
 	m := &machine{t: t}
 	m.FS = sysfs.New(sysfstest.UnpackText(t, tsv), m.faults.Option())
 	return m
@@ -80,6 +81,7 @@ const (
 )
 
 func oneU250(t *testing.T) *machine {
+	t.Helper()
 	return newMachine(t, familytest.Excerpt(t, rack, "0000:3b:00", "/dev/dri", "/opt/", "/etc/"))
 }
 

@@ -26,12 +26,12 @@ type Look struct {
 }
 
 // Scan looks at a host through families, in their order, as the plugin does.
-func Scan(t testing.TB, host *sysfs.FS, memory *family.Memory, families ...family.Family) Look {
-	t.Helper()
+func Scan(tb testing.TB, host *sysfs.FS, memory *family.Memory, families ...family.Family) Look {
+	tb.Helper()
 	scan := family.NewScan(host, memory)
 	var l Look
 	for _, f := range families {
-		found, err := f.Discover(t.Context(), scan)
+		found, err := f.Discover(tb.Context(), scan)
 		if err != nil {
 			l.Errors = append(l.Errors, err)
 		}
@@ -39,7 +39,7 @@ func Scan(t testing.TB, host *sysfs.FS, memory *family.Memory, families ...famil
 		l.Notes = append(l.Notes, found.Notes...)
 		l.Claims = append(l.Claims, found.Claims...)
 		for _, card := range found.Cards {
-			devices, err := card.Read(t.Context())
+			devices, err := card.Read(tb.Context())
 			if err != nil {
 				l.Errors = append(l.Errors, fmt.Errorf("%s: %w", card.Key, err))
 			}
@@ -51,15 +51,13 @@ func Scan(t testing.TB, host *sysfs.FS, memory *family.Memory, families ...famil
 }
 
 // Device returns the device with an ID, or fails the test.
-func (l Look) Device(t testing.TB, id string) core.Device {
-	t.Helper()
-	for _, d := range l.Devices {
-		if d.ID == id {
-			return d
-		}
+func (l Look) Device(tb testing.TB, id string) core.Device {
+	tb.Helper()
+	i := slices.IndexFunc(l.Devices, func(d core.Device) bool { return d.ID == id })
+	if i < 0 {
+		tb.Fatalf("no device %s in %v", id, l.IDs())
 	}
-	t.Fatalf("no device %s in %v", id, l.IDs())
-	panic("unreachable")
+	return l.Devices[i]
 }
 
 // IDs returns the IDs of the devices.
@@ -84,16 +82,16 @@ func Codes(d core.Device) []string {
 }
 
 // Readings measures a device, and fails the test if that is an error.
-func Readings(t testing.TB, d core.Device) map[string]core.Value {
-	t.Helper()
-	readings, err := d.Ref.(family.Instance).Measure(t.Context())
+func Readings(tb testing.TB, d core.Device) map[string]core.Value {
+	tb.Helper()
+	readings, err := d.Ref.(family.Instance).Measure(tb.Context())
 	if err != nil {
-		t.Errorf("measuring %s: %v", d.ID, err)
+		tb.Errorf("measuring %s: %v", d.ID, err)
 	}
 	values := map[string]core.Value{}
 	for _, r := range readings {
 		if _, twice := values[r.Name]; twice || r.Name == "" || !r.Value.Known() {
-			t.Errorf("measuring %s: reading %+v", d.ID, r)
+			tb.Errorf("measuring %s: reading %+v", d.ID, r)
 		}
 		values[r.Name] = r.Value
 	}
@@ -101,9 +99,9 @@ func Readings(t testing.TB, d core.Device) map[string]core.Value {
 }
 
 // Grant returns what a device is granted.
-func Grant(t testing.TB, d core.Device) (family.Grant, error) {
-	t.Helper()
-	return d.Ref.(family.Instance).Grant(t.Context())
+func Grant(tb testing.TB, d core.Device) (family.Grant, error) {
+	tb.Helper()
+	return d.Ref.(family.Instance).Grant(tb.Context())
 }
 
 // String returns all that a look shows, with what measuring and granting each

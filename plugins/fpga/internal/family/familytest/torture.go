@@ -41,11 +41,11 @@ type Torture struct {
 }
 
 // Excerpt returns the lines of a tree's file that hold one of the parts.
-func Excerpt(t testing.TB, file string, parts ...string) string {
-	t.Helper()
+func Excerpt(tb testing.TB, file string, parts ...string) string {
+	tb.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var b strings.Builder
 	for l := range strings.Lines(string(text)) {
@@ -75,6 +75,10 @@ var ways = []broken{
 
 // Run runs the test.
 func (x Torture) Run(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("each file is broken in seven ways, which takes a while")
+	}
 	t.Parallel()
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
@@ -85,6 +89,7 @@ func (x Torture) Run(t *testing.T) {
 }
 
 func (x Torture) run(t *testing.T, way broken) {
+	t.Helper()
 	hook := &accesses{seen: map[string]bool{}}
 	host := sysfs.New(sysfstest.UnpackText(t, x.Tree), sysfs.WithHook(hook.access))
 	memory, cards := family.NewMemory(), map[string]bool{}
@@ -109,6 +114,7 @@ func (x Torture) run(t *testing.T, way broken) {
 
 // apply breaks a file, and returns how to mend it.
 func (b broken) apply(t *testing.T, host *sysfs.FS, hook *accesses, path string) (restore func(), ok bool) {
+	t.Helper()
 	if b.errno != nil {
 		hook.set(path, b.errno)
 		return func() { hook.set("", nil) }, true
@@ -136,6 +142,7 @@ func (b broken) apply(t *testing.T, host *sysfs.FS, hook *accesses, path string)
 
 // texts returns what is known of each device, and marks the cards that there are.
 func (x Torture) texts(t *testing.T, host *sysfs.FS, memory *family.Memory, cards map[string]bool) map[string]string {
+	t.Helper()
 	look := Scan(t, host, memory, x.Families()...)
 	texts := map[string]string{}
 	for _, d := range look.Devices {

@@ -18,13 +18,13 @@ const treesVariable = "NOMAD_DEVICES_TREES"
 
 // Tree unpacks a tree of another machine, where such are at hand, and else skips
 // the test.
-func Tree(t testing.TB, name string, options ...sysfs.Option) *sysfs.FS {
-	t.Helper()
+func Tree(tb testing.TB, name string, options ...sysfs.Option) *sysfs.FS {
+	tb.Helper()
 	dir := os.Getenv(treesVariable)
 	if dir == "" {
-		t.Skipf("%s does not say where the trees of other machines are", treesVariable)
+		tb.Skipf("%s does not say where the trees of other machines are", treesVariable)
 	}
-	return sysfs.New(sysfstest.Unpack(t, filepath.Join(dir, "fpga", name+".tsv")), options...)
+	return sysfs.New(sysfstest.Unpack(tb, filepath.Join(dir, "fpga", name+".tsv")), options...)
 }
 
 // Want is what is known of a device in a tree.
