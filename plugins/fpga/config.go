@@ -3,6 +3,7 @@ package fpga
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,7 +41,8 @@ func (n *Nodes) Validate() []config.Problem {
 	wrong := func(key, given, want string) {
 		problems = append(problems, config.Problem{Key: key, Given: strconv.Quote(given), Want: want})
 	}
-	if kind, rest, ok := strings.Cut(n.Device, ":"); !ok || kind == "" || rest == "" {
+	known := []string{"dfl", "opae", "xrt", "ami", "aws", "zocl", "vfio", "mgr"}
+	if kind, rest, _ := strings.Cut(n.Device, ":"); rest == "" || !slices.Contains(known, kind) {
 		wrong("device", n.Device, "the ID of a device, as nomad node status -verbose shows it")
 	}
 	for _, p := range n.Paths {

@@ -14,7 +14,7 @@ const on = "dfl, opae"
 var Attributes = []*describe.Attribute{attrInterface, attrAFU, attrBitstream, attrBBS, attrDate, attrMode}
 
 var (
-	attrInterface = &describe.Attribute{Name: "interface_uuid", Kind: core.KindString, On: on, Description: "Interface of the card, which an image must have been built for. Absent where the kernel's modules for programming are not loaded."}
+	attrInterface = &describe.Attribute{Name: "interface_uuid", Kind: core.KindString, On: on + ", vfio", Description: "Interface of the card, which an image must have been built for. Absent where the kernel's modules for programming are not loaded."}
 	attrAFU       = &describe.Attribute{Name: "afu_uuid", Kind: core.KindString, On: on, Description: "Accelerator function behind the port; with a `program` block for the card, the one that it loads. Absent where the card has its functions behind virtual functions."}
 	attrBitstream = &describe.Attribute{Name: "bitstream_id", Kind: core.KindString, On: on, Description: "ID of the card's static image (FIM), in hexadecimal; the lower half is usually a git hash."}
 	attrBBS       = &describe.Attribute{Name: "bbs_version", Kind: core.KindVersion, On: on, Description: "Version of the static image: `5.0.1`."}

@@ -12,8 +12,8 @@ import (
 
 // Attributes and Stats are those that devices of more than one family have.
 var (
-	Attributes = []*describe.Attribute{Name, Model, PCIID, PCISubsystem, PCIVendor, PCIDevice, NUMANode, MemorySize}
-	Stats      = []*describe.Stat{Temperature, Power, PCIeLink, Serial, Sensor}
+	Attributes = []*describe.Attribute{Name, Model, Board, Compatible, MemorySize, PCIID, PCISubsystem, PCIVendor, PCIDevice, NUMANode}
+	Stats      = []*describe.Stat{Temperature, Power, PCIeLink, Image, Serial, Sensor}
 )
 
 // The attributes that devices of more than one family have.
