@@ -73,6 +73,7 @@ func (f *Family) region(scan *family.Scan, c *card, e *engine, ports []port) (co
 		return core.Device{}, err
 	}
 	d.ID = fmt.Sprintf("%s:%s/fme", f.Name(), c.address)
+	d.Faults = append(d.Faults, nodeFaults(scan.Host, u.fme)...)
 	for _, p := range ports {
 		for _, fault := range p.faults {
 			same := func(other core.Fault) bool { return other.Code == fault.Code }

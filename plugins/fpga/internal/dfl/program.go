@@ -22,8 +22,13 @@ import (
 
 const codeProgram = "program-failed"
 
-// poll is how often a port is looked at until its new function is there.
-const poll = 50 * time.Millisecond
+const (
+	// poll is how often a port is looked at until its new function is there.
+	poll = 50 * time.Millisecond
+	// margin is how much longer than the configured time programming may take
+	// before it counts as hung: so long it may tell itself what is wrong.
+	margin = 2 * time.Second
+)
 
 // image is a program block of the configuration.
 type image struct {
@@ -51,7 +56,7 @@ type programmer struct {
 	owner    uint32 // who must own the files
 
 	mu     sync.Mutex
-	busy   map[string]bool // by device ID
+	busy   map[string]time.Time // since when, by device ID
 	failed map[string]failure
 }
 
@@ -67,7 +72,7 @@ type failure struct {
 func newProgrammer(cfg Config) *programmer {
 	p := &programmer{
 		dir: cfg.BitstreamDir, timeout: cfg.ProgramTimeout, hardware: kernel{},
-		busy: map[string]bool{}, failed: map[string]failure{},
+		busy: map[string]time.Time{}, failed: map[string]failure{},
 	}
 	for _, block := range cfg.Programs {
 		iface, err := family.ParseUUID(block.Interface)
@@ -95,7 +100,8 @@ func (p *programmer) target(iface family.Fact[family.UUID], u *unit) *image {
 func (p *programmer) running(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.busy[id]
+	since, busy := p.busy[id]
+	return busy && time.Since(since) < p.timeout+margin
 }
 
 // faults returns what programming has left to say about a device, by the
@@ -105,12 +111,22 @@ func (p *programmer) running(id string) bool {
 func (p *programmer) faults(host string, id string, target family.UUID, now family.Fact[family.UUID]) []core.Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if since, busy := p.busy[id]; busy {
+		if time.Since(since) < p.timeout+margin {
+			return nil
+		}
+		return []core.Fault{{
+			Code: codeProgram, Severity: core.Hard,
+			Reason: "programming the port does not end",
+			Remedy: "look at the kernel log (dmesg); reboot the node if it stays so",
+		}}
+	}
 	f, ok := p.failed[id]
 	switch {
 	case !ok:
 		return nil
 	case now.Known() && now.Value == target,
-		f.file == "" && now.State != family.Unknown && !p.busy[id],
+		f.file == "" && now.State != family.Unknown,
 		f.file != "" && stampOf(host, f.file) != f.stamp:
 		delete(p.failed, id)
 		return nil
@@ -129,20 +145,24 @@ func (i *instance) Preparation() time.Duration {
 	if i.target == nil {
 		return 0
 	}
-	return i.family.program.timeout
+	return i.family.program.timeout + margin
 }
 
 // Prepare implements [family.Preparer]: it loads the configured image, if that is
 // not there already.
 func (i *instance) Prepare(ctx context.Context) error {
 	p := i.family.program
-	p.mark(i.id, true)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	p.mu.Lock()
+	p.busy[i.id] = time.Now()
+	p.mu.Unlock()
 	err := i.load(ctx, p)
-	p.mark(i.id, false)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.busy, i.id)
+	delete(p.failed, i.id)
 	if err == nil {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		delete(p.failed, i.id)
 		return nil
 	}
 	f := failure{fault: core.Fault{
@@ -154,16 +174,8 @@ func (i *instance) Prepare(ctx context.Context) error {
 		f.file = path.Join(p.dir, i.target.file)
 		f.stamp = stampOf(i.host.Root(), f.file)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.failed[i.id] = f
 	return &f.fault
-}
-
-func (p *programmer) mark(id string, busy bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.busy[id] = busy
 }
 
 // load checks everything that can be checked, in this order, and then programs

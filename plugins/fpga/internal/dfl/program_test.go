@@ -321,6 +321,35 @@ func TestProgramFailureStands(t *testing.T) {
 	}
 }
 
+// Programming that does not end takes the device away, however well it reads.
+func TestProgramHangs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, gbs(theFace, newAFU, "payload"))
+	d := b.scan()
+	release, done := make(chan struct{}), make(chan error)
+	entered := make(chan struct{})
+	b.during = func() { close(entered); <-release }
+	go func() { done <- b.prepare(d) }()
+	<-entered
+	if d = b.scan(); codes(d) != "" {
+		t.Errorf("faults %q while it is programmed", codes(d))
+	}
+	p := b.family.program
+	p.mu.Lock()
+	p.busy[thePort] = time.Now().Add(-p.timeout - margin)
+	p.mu.Unlock()
+	if d = b.scan(); codes(d) != codeProgram {
+		t.Errorf("faults %q after too long", codes(d))
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if d = b.scan(); codes(d) != "" {
+		t.Errorf("faults %q after it ended", codes(d))
+	}
+}
+
 // The kernel's driver is asked for device nodes only.
 func TestKernelWantsNodes(t *testing.T) {
 	t.Parallel()

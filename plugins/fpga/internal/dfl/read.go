@@ -90,7 +90,11 @@ func (f *Family) readEngine(host *sysfs.FS, dir string) engine {
 		e.faults = append(e.faults, lostFault)
 		e.bitstream, e.metadata = family.Fact[uint64]{}, family.Fact[uint64]{}
 	}
-	if fatal := family.ReadUint(host, dir+"/errors/catfatal_errors"); fatal.Known() && fatal.Value != 0 {
+	switch fatal := family.ReadUint(host, dir+"/errors/catfatal_errors"); {
+	case !fatal.Known() || fatal.Value == 0:
+	case fatal.Value == ^uint64(0):
+		e.faults = append(e.faults, lostFault)
+	default:
 		e.faults = append(e.faults, core.Fault{
 			Code: codeFatal, Severity: core.Hard,
 			Reason: "the card reports fatal errors: " + strings.Join(names(fatal.Value, catfatalBits), ", "),
@@ -184,12 +188,18 @@ func (f *Family) readPort(scan *family.Scan, u *unit, name string) (port, error)
 			Remedy: "check the cooling; then reset the card or power-cycle the node",
 		})
 	}
-	if there, err := scan.Host.Exists("/dev/" + name); err == nil && !there {
-		p.faults = append(p.faults, core.Fault{
-			Code: codeNoNode, Severity: core.Soft,
-			Reason: "its device node is missing",
-			Remedy: "look whether udev runs and whether the driver has made /dev/" + name,
-		})
-	}
+	p.faults = append(p.faults, nodeFaults(scan.Host, name)...)
 	return p, nil
+}
+
+// nodeFaults returns the fault of an engine or a port without a device node.
+func nodeFaults(host *sysfs.FS, name string) []core.Fault {
+	if there, err := host.Exists("/dev/" + name); err != nil || there {
+		return nil
+	}
+	return []core.Fault{{
+		Code: codeNoNode, Severity: core.Soft,
+		Reason: "its device node is missing",
+		Remedy: "look whether udev runs and whether the driver has made /dev/" + name,
+	}}
 }
