@@ -45,7 +45,7 @@ func findMAX10(host *sysfs.FS, engine string) []max10 {
 // read reads the sensor: m°C, mW, mV or mA. One whose module is not plugged in is
 // empty.
 func (m max10) read(host *sysfs.FS) core.Reading {
-	r := core.Reading{Name: sensorName(m.label), Description: m.label}
+	r := core.Reading{Name: sensorName(m.label), Value: core.Unknown(), Description: m.label}
 	value := family.ReadInt(host, m.dir+"/value")
 	if !value.Known() || r.Name == "" {
 		return r

@@ -3,7 +3,6 @@ package dfl
 import (
 	"context"
 	"fmt"
-	"math"
 	"path"
 	"regexp"
 	"strings"
@@ -85,16 +84,13 @@ func aerTotal(line string) func([]byte) (int64, error) {
 // sensors are the sensors of a card. Where they are is looked up once after each
 // scan, by the first measurement.
 type sensors struct {
-	scan   *family.Scan
-	looked bool
+	scan *family.Scan // nil once they are found
 
 	bmc      string // the directory of the board's controller
 	channels []family.Channel
-	fpga     []family.Channel // temperatures of the FPGA itself
-	board    *family.Channel  // power of the board, by its controller
-	milli    bool             // which may be in mW
-	thermal  *family.Channel  // temperature, by the engine
-	power    *family.Channel  // power, by the engine
+	milli    bool            // the controller shows power in mW
+	thermal  *family.Channel // temperature, by the engine
+	power    *family.Channel // power, by the engine
 	max10    []max10
 }
 
@@ -121,115 +117,112 @@ var (
 	ofSupply        = regexp.MustCompile(`VR|VCC|Voltage|\d(\.\d+)?V`)
 )
 
+func isFPGATemperature(label string) bool {
+	return fpgaTemperature.MatchString(label) && !ofSupply.MatchString(label)
+}
+
 func (s *sensors) find(host *sysfs.FS, engine string) {
-	s.looked = true
 	for _, chip := range s.scan.Hwmons(engine) {
-		bmc := bmcChip.MatchString(chip.Name)
-		if !bmc && chip.Name != thermalChip && chip.Name != powerChip {
-			continue
-		}
-		channels := family.Channels(host, chip)
-		if bmc {
+		switch {
+		case bmcChip.MatchString(chip.Name):
 			s.bmc = path.Dir(path.Dir(path.Dir(chip.Dir))) // above <device>/hwmon/hwmonN
-			s.channels = channels
+			s.channels = family.Channels(host, chip)
 			s.milli = chip.Name == "n6000bmc_hwmon" || chip.Name == "c6100bmc_hwmon"
-		}
-		for i := range channels {
-			c := &channels[i]
-			switch {
-			case bmc && c.Kind == "temp" && fpgaTemperature.MatchString(c.Label) && !ofSupply.MatchString(c.Label):
-				s.fpga = append(s.fpga, *c)
-			case bmc && c.Kind == "power" && c.Number == 1:
-				s.board = c
-			case chip.Name == thermalChip && c.Kind == "temp" && c.Number == 1:
-				s.thermal = c
-			case chip.Name == powerChip && c.Kind == "power" && c.Number == 1:
-				s.power = c
-			}
+		case chip.Name == thermalChip:
+			s.thermal = &family.Channel{Kind: "temp", Path: chip.Dir + "/temp1"}
+		case chip.Name == powerChip:
+			s.power = &family.Channel{Kind: "power", Path: chip.Dir + "/power1"}
 		}
 	}
 	s.max10 = findMAX10(host, engine)
 	s.scan = nil
 }
 
-// read reads the sensors, temperature and power first.
+// read reads the sensors, temperature and power first. Of several temperatures of
+// the FPGA the highest counts, and the board's controller before the engine.
 func (s *sensors) read(host *sysfs.FS, engine string) []core.Reading {
-	if !s.looked {
+	if s.scan != nil {
 		s.find(host, engine)
 	}
-	readings := []core.Reading{
-		family.Temperature.Is(s.temperature(host, engine)),
-		family.Power.Is(s.watts(host, engine)),
+	var temperature, power core.Value // of no kind: the controller has no such sensor
+	var readings []core.Reading
+	add := func(r core.Reading, label string) {
+		switch {
+		case label == boardPower:
+			power = r.Value
+			return
+		case !isFPGATemperature(label):
+		case temperature.Kind() == core.KindNone,
+			r.Value.Known() && (!temperature.Known() || r.Value.AsFloat() > temperature.AsFloat()):
+			temperature = r.Value
+		}
+		readings = append(readings, r)
+	}
+	for _, c := range s.channels {
+		add(s.channel(host, c), c.Label)
+	}
+	for _, m := range s.max10 {
+		add(m.read(host), m.label)
+	}
+	if temperature.Kind() == core.KindNone {
+		temperature = s.engineTemperature(host, engine)
+	}
+	if power.Kind() == core.KindNone {
+		power = s.enginePower(host, engine)
 	}
 	if s.bmc != "" {
 		for _, stat := range []*describe.Stat{statBMC, statBMCFirmware} { // the files are called as the statistics
 			readings = append(readings, stat.Is(family.Attribute(family.Read(host, s.bmc+"/"+stat.Name, sysfs.Hex), bmcVersion)))
 		}
 	}
-	for _, c := range s.channels {
-		readings = append(readings, s.channel(host, c))
-	}
-	for _, m := range s.max10 {
-		readings = append(readings, m.read(host))
-	}
-	return readings
+	return append([]core.Reading{family.Temperature.Is(temperature), family.Power.Is(power)}, readings...)
 }
 
-func (s *sensors) temperature(host *sysfs.FS, engine string) core.Value {
-	hottest := math.Inf(-1)
-	for _, c := range s.fpga {
-		if v := family.Celsius(float64(c.Input(host).Value) / 1000); c.Input(host).Known() && v.Known() {
-			hottest = max(hottest, v.AsFloat())
+// boardPower is the label of the power that the whole board draws.
+const boardPower = "Board Power"
+
+// engineTemperature returns the temperature that the engine measures. One without
+// a sensor shows 0. The older driver has whole degrees.
+func (s *sensors) engineTemperature(host *sysfs.FS, engine string) core.Value {
+	if s.thermal == nil {
+		return family.Attribute(family.ReadInt(host, engine+"/thermal_mgmt/temperature"), func(v int64) core.Value {
+			return family.Celsius(float64(v))
+		})
+	}
+	return family.Attribute(s.thermal.Input(host), func(v int64) core.Value {
+		if v == 0 {
+			return core.Unknown()
 		}
-	}
-	if !math.IsInf(hottest, -1) {
-		return core.Float(hottest, core.NoUnit)
-	}
-	for _, m := range s.max10 {
-		if fpgaTemperature.MatchString(m.label) && !ofSupply.MatchString(m.label) {
-			return m.read(host).Value
-		}
-	}
-	if s.thermal != nil {
-		// An engine without a sensor shows 0.
-		if input := s.thermal.Input(host); input.Known() && input.Value != 0 {
-			return family.Celsius(float64(input.Value) / 1000)
-		}
-		return core.Unknown()
-	}
-	return family.Attribute(family.ReadInt(host, engine+"/thermal_mgmt/temperature"), func(v int64) core.Value {
-		return family.Celsius(float64(v))
+		return family.Celsius(float64(v) / 1e3)
 	})
 }
 
-func (s *sensors) watts(host *sysfs.FS, engine string) core.Value {
-	switch {
-	case s.board != nil:
-		return family.Attribute(s.board.Input(host), func(v int64) core.Value { return family.Watts(s.perWatt(v)) })
-	case s.power != nil:
-		return family.Attribute(s.power.Input(host), func(v int64) core.Value { return family.Watts(float64(v) / 1e6) })
-	default:
+// enginePower returns the power that the engine measures. The older driver has
+// whole watts.
+func (s *sensors) enginePower(host *sysfs.FS, engine string) core.Value {
+	if s.power == nil {
 		return family.Attribute(family.Read(host, engine+"/power_mgmt/consumed", sysfs.Hex), func(v uint64) core.Value {
 			return family.Watts(float64(v))
 		})
 	}
+	return family.Attribute(s.power.Input(host), func(v int64) core.Value { return family.Watts(float64(v) / 1e6) })
 }
 
-// perWatt turns a power of the board's controller into watts. The driver's
-// multiplier of N6000 and C6100 is wrong, so that they show mW in place of µW; no
-// such board draws less than one watt, or as much as a thousand.
-func (s *sensors) perWatt(v int64) float64 {
-	if s.milli && v < 1e6 {
-		return float64(v) / 1e3
-	}
-	return float64(v) / 1e6
-}
-
-// channel returns the reading of one of the board's sensors under its label.
+// channel returns the reading of one of the board's sensors under its label. The
+// driver's multiplier of N6000 and C6100 is wrong, so that they show mW in place
+// of µW; no such board draws less than one watt, or as much as a thousand.
 func (s *sensors) channel(host *sysfs.FS, c family.Channel) core.Reading {
-	r := c.Reading(host, c.Label)
-	if r.Value.Known() && c.Kind == "power" && s.milli {
-		r.Value = family.Attribute(c.Input(host), func(v int64) core.Value { return family.Watts(s.perWatt(v)) })
+	if c.Kind != "power" || !s.milli {
+		return c.Reading(host, c.Label)
+	}
+	r := core.Reading{Name: sensorName(c.Label), Value: core.Unknown(), Unit: "W", Description: c.Label}
+	if r.Name != "" {
+		r.Value = family.Attribute(c.Input(host), func(v int64) core.Value {
+			if v < 1e6 {
+				v *= 1e3
+			}
+			return family.Watts(float64(v) / 1e6)
+		})
 	}
 	return r
 }
