@@ -10,9 +10,8 @@ import (
 	"testing"
 
 	"github.com/nomad-devices/nomad-devices/core/conformance"
-	"github.com/nomad-devices/nomad-devices/tools/nomad/agent"
+	"github.com/nomad-devices/nomad-devices/tools/nomad/rig"
 	"github.com/nomad-devices/nomad-devices/tools/pluginclient/plugintest"
-	"github.com/nomad-devices/nomad-devices/tools/simulate/nvidia"
 )
 
 // check runs "devctl check ARGS".
@@ -122,30 +121,47 @@ func TestCheckNVIDIA(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the plugin and takes two minutes")
 	}
-	const name = "nomad-device-nvidia"
-	binary := filepath.Join(t.TempDir(), name)
-	if err := agent.Build(t.Context(), agent.Program{
-		Module: filepath.Join("plugins", "nvidia"), Package: "./cmd/" + name, Output: binary,
-		Env: []string{"CGO_ENABLED=1"}, Tags: "grpcnotrace", LinkerFlags: "-extldflags=-Wl,-z,lazy",
-	}); err != nil {
+	binary, err := rig.BuildPlugin(t.Context(), t.TempDir())
+	if err != nil {
 		t.Fatal(err)
 	}
 	for profile, sets := range map[string][]string{
 		"8xh100":     nil,
 		"4xa100-mig": {"--set", "access=devices"},
 	} {
-		machine, err := nvidia.Start(t.Context(), filepath.Join(t.TempDir(), "machine"), profile, nvidia.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		stdout, stderr, code := check(t, append([]string{binary, "--simulator", machine.Dir()}, sets...)...)
-		if code != 0 {
-			t.Errorf("%s: exit %d\n%s%s", profile, code, stderr, stdout)
-		}
-		for line := range strings.Lines(stdout) {
-			if strings.HasPrefix(line, "skipped") && !strings.Contains(line, "minutes") {
-				t.Errorf("%s: %s", profile, line)
-			}
+		checkOn(t, binary, profile, "minutes", sets...)
+	}
+}
+
+// TestCheckAMD does the same with the cases for hardware that breaks, on
+// a machine with whole and with divided GPUs. What the plugin says otherwise is
+// its own module's concern.
+func TestCheckAMD(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it builds the plugin and takes a minute")
+	}
+	binary, err := rig.BuildStatic(t.Context(), t.TempDir(), "amd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkOn(t, binary, "mixed-instinct", "do not hang",
+		"--run", "C12/|C13/|C17/readings|C22/|C23/|C24/|C31/|C40/|C44/|C59/|C71/", "--skip", "stays-long|flapping|every-fault")
+}
+
+// checkOn checks a plugin on a machine of its own. Cases may be skipped for the
+// reason given alone.
+func checkOn(t *testing.T, binary, profile, reason string, args ...string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "machine")
+	mustSimulate(t, "start", profile, "--dir", dir)
+	stdout, stderr, code := check(t, append([]string{binary, "--simulator", dir}, args...)...)
+	if code != 0 {
+		t.Errorf("%s: exit %d\n%s%s", profile, code, stderr, stdout)
+	}
+	for line := range strings.Lines(stdout) {
+		if strings.HasPrefix(line, "skipped") && !strings.Contains(line, reason) {
+			t.Errorf("%s: %s", profile, line)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nomad-devices/nomad-devices/core/conformance"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/amd"
+	"github.com/nomad-devices/nomad-devices/tools/simulate/fpga"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/nvidia"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/scenario"
@@ -74,7 +75,7 @@ var simulators = []simulator{
 		Vendor: amd.Vendor(),
 		start: func(_ context.Context, dir, profile string, opts startOptions) (simulated, error) {
 			if opts.library != "" || len(opts.without) > 0 {
-				return nil, fmt.Errorf("%s is a machine with AMD hardware, which has no driver library: leave out --library and --without", profile)
+				return nil, noLibrary(profile, amd.Vendor())
 			}
 			return amd.Start(dir, profile, opts.set)
 		},
@@ -103,6 +104,39 @@ var simulators = []simulator{
 		},
 	},
 	{
+		Vendor: fpga.Vendor(),
+		start: func(_ context.Context, dir, profile string, opts startOptions) (simulated, error) {
+			if opts.library != "" || len(opts.without) > 0 {
+				return nil, noLibrary(profile, fpga.Vendor())
+			}
+			return fpga.Start(dir, profile, opts.set)
+		},
+		open: func(dir string) (simulated, error) { return fpga.Open(dir) },
+		conformance: breakage{
+			card: map[conformance.Fault]string{conformance.Fail: "unreadable", conformance.Remove: "gone"},
+			driver: map[conformance.Fault]map[string]string{
+				conformance.Fail:   {"lists.unreadable": "true"},
+				conformance.Remove: {"driver.loaded": "false"},
+			},
+			vary: map[string]func(int) string{
+				"engine.temperature": counting(40, 1),
+				"engine.power":       counting(20, 1),
+				"sensor.temp1":       counting(40, 1),
+				"sensor.temp2":       counting(41, 1),
+				"sensor.temp4":       counting(42, 1),
+				"sensor.power1":      counting(50, 1),
+				"errors.fme":         counting(1, 1),
+				"pcie.generation":    counting(1, 1),
+				"manager.status":     func(step int) string { return fmt.Sprintf("reconfig error %d", step) },
+				"xclbin":             func(step int) string { return fmt.Sprintf("0f3b6c52-98a1-4de7-b604-%012d", step) },
+			},
+			settings: map[string]any{
+				"fpga_managers": "true",
+				"health":        map[string]any{"unhealthy_after": "1", "recover_after": "1"},
+			},
+		},
+	},
+	{
 		Vendor: nvidia.Vendor(),
 		start: func(ctx context.Context, dir, profile string, opts startOptions) (simulated, error) {
 			return nvidia.Start(ctx, dir, profile, nvidia.Options{Set: opts.set, Library: opts.library, Without: opts.without})
@@ -127,6 +161,10 @@ var simulators = []simulator{
 			settings: map[string]any{"health": map[string]any{"recover_after": "1"}},
 		},
 	},
+}
+
+func noLibrary(profile string, vendor *machine.Vendor) error {
+	return fmt.Errorf("%s is a machine with %s hardware, which has no driver library: leave out --library and --without", profile, vendor.Title)
 }
 
 // counting gives a value that grows from step to step.
