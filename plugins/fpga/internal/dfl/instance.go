@@ -32,7 +32,7 @@ func (i *instance) Grant(context.Context) (family.Grant, error) {
 	if i.port == "" {
 		return i.grantRegion()
 	}
-	dir, err := i.find()
+	dir, _, err := i.find()
 	if err != nil {
 		return family.Grant{}, err
 	}
@@ -111,20 +111,21 @@ func bases(host *sysfs.FS, l *layout, pciDir string) ([]base, error) {
 	return all, nil
 }
 
-// find returns the directory of the port as it is called now.
-func (i *instance) find() (string, error) {
+// find returns the directory of the port as it is called now, and that of the
+// engine beside it, which is empty if the port is with a virtual function.
+func (i *instance) find() (port, engine string, err error) {
 	bases, err := bases(i.host, i.family.layout, i.pciDir)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	for _, b := range bases {
 		for _, port := range b.ports {
 			if id := family.ReadUint(i.host, port+"/id"); id.Known() && id.Value == i.number {
-				return port, nil
+				return port, b.fme, nil
 			}
 		}
 	}
-	return "", fmt.Errorf("port %d of %s is no longer there", i.number, i.address)
+	return "", "", fmt.Errorf("port %d of %s is no longer there", i.number, i.address)
 }
 
 // uioNodes returns the nodes of a port's features that are driven from user

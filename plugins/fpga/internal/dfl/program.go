@@ -181,9 +181,12 @@ func (i *instance) Prepare(ctx context.Context) error {
 // load checks everything that can be checked, in this order, and then programs
 // the port.
 func (i *instance) load(ctx context.Context, p *programmer) error {
-	engine, port, err := i.locate()
-	if err != nil {
+	port, engine, err := i.find()
+	switch {
+	case err != nil:
 		return err
+	case engine == "":
+		return fmt.Errorf("port %d is with a virtual function", i.number)
 	}
 	iface, _ := i.family.layout.programmable(i.host, engine)
 	if !iface.Known() || iface.Value != i.target.iface {
@@ -220,27 +223,6 @@ func (i *instance) load(ctx context.Context, p *programmer) error {
 		err = i.await(ctx, port)
 	}
 	return errors.Join(err, guard.Close())
-}
-
-// locate returns the directories of the engine and the port as they are now.
-func (i *instance) locate() (engine, port string, err error) {
-	bases, err := bases(i.host, i.family.layout, i.pciDir)
-	if err != nil {
-		return "", "", err
-	}
-	for _, b := range bases {
-		for _, dir := range b.ports {
-			id := family.ReadUint(i.host, dir+"/id")
-			switch {
-			case !id.Known() || id.Value != i.number:
-			case b.fme == "":
-				return "", "", fmt.Errorf("port %d belongs to a virtual function", i.number)
-			default:
-				return b.fme, dir, nil
-			}
-		}
-	}
-	return "", "", fmt.Errorf("port %d of %s is no longer there", i.number, i.address)
 }
 
 // await waits until the port shows the new function. It is busy for a while.
