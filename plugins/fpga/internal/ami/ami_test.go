@@ -87,6 +87,15 @@ func TestWhatIsRead(t *testing.T) {
 	}
 }
 
+// What an earlier family has claimed is not offered.
+func TestClaimed(t *testing.T) {
+	t.Parallel()
+	host := sysfs.New(sysfstest.UnpackText(t, familytest.Excerpt(t, cards, "0000:c1:00")))
+	if look := familytest.Scan(t, host, family.NewMemory(), familytest.Claimer{"0000:c1:00.0"}, exposed()); len(look.Devices) != 0 {
+		t.Errorf("devices %v", look.IDs())
+	}
+}
+
 func TestStates(t *testing.T) {
 	t.Parallel()
 	root := sysfstest.UnpackText(t, familytest.Excerpt(t, cards, "0000:c1:00.0"))

@@ -140,6 +140,16 @@ func TestTakenByXRT(t *testing.T) {
 	}
 }
 
+// What an earlier family has claimed is not offered, by either of its functions.
+func TestClaimed(t *testing.T) {
+	t.Parallel()
+	host := sysfs.New(sysfstest.UnpackText(t, familytest.Excerpt(t, slotsF2, "0000:9f:00", "0000:a1:00")))
+	look := familytest.Scan(t, host, family.NewMemory(), familytest.Claimer{"0000:9f:00.1", "0000:a1:00.0"}, New(Config{}))
+	if len(look.Devices) != 0 {
+		t.Errorf("devices %v", look.IDs())
+	}
+}
+
 func TestApplication(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

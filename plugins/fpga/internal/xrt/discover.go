@@ -87,6 +87,9 @@ func (f *Family) Discover(_ context.Context, scan *family.Scan) (family.Found, e
 	if len(u30) > 0 {
 		found.Cards = append(found.Cards, family.Card{Key: keyU30, Read: cards{u30}.read})
 	}
+	if err := errors.Join(userErr, mgmtErr); err != nil {
+		return found, err // a user function may have been overlooked
+	}
 	for _, mgmt := range mgmts {
 		if used[mgmt.slot()] {
 			continue
@@ -102,7 +105,7 @@ func (f *Family) Discover(_ context.Context, scan *family.Scan) (family.Found, e
 		c := &factory{scan: scan, mgmt: mgmt, idle: idle}
 		found.Cards = append(found.Cards, family.Card{Key: string(mgmt.address), Read: c.read})
 	}
-	return found, errors.Join(userErr, mgmtErr)
+	return found, nil
 }
 
 // functions lists the functions that a driver has or that show its marker, and
@@ -146,7 +149,7 @@ func isAWS(scan *family.Scan, f function) bool {
 // siblings returns the other function of a card whose management function alone
 // is with XRT, if it has one, and the driver of that function.
 func siblings(scan *family.Scan, mgmt function) (address core.PCIAddress, driver string) {
-	all, _ := scan.Functions() // its error has been told
+	all, _ := scan.Functions() // which has been read
 	for _, e := range all {
 		f := function{core.PCIAddress(e.Name), e.Path}
 		if f.slot() != mgmt.slot() || f == mgmt {

@@ -120,7 +120,8 @@ func TestWhatIsRead(t *testing.T) {
 		}
 		return nil
 	}))
-	look := familytest.Scan(t, host, family.NewMemory(), xrt.New(xrt.Config{}))
+	memory := family.NewMemory()
+	look := familytest.Scan(t, host, memory, xrt.New(xrt.Config{}))
 	for path, n := range reads {
 		if n > 1 {
 			t.Errorf("%s is read %d times in a scan", path, n)
@@ -143,6 +144,44 @@ func TestWhatIsRead(t *testing.T) {
 	}
 	if reads[u250+"/hwmon/hwmon4/temp4_input"] == 0 || reads[u250+"/ready"] == 0 {
 		t.Error("this test sees no reads")
+	}
+	// What controllers have told a scan does not ask again.
+	clear(reads)
+	familytest.Scan(t, host, memory, xrt.New(xrt.Config{}))
+	for path := range reads {
+		if strings.Contains(path, "/xmc.") || strings.Contains(path, "/hwmon") {
+			t.Errorf("%s is read in a second scan", path)
+		}
+	}
+}
+
+// What an earlier family has claimed is not offered, nor looked at as a card that
+// has no user function.
+func TestClaimed(t *testing.T) {
+	t.Parallel()
+	m := oneU250(t)
+	look := familytest.Scan(t, m.FS, family.NewMemory(), familytest.Claimer{"0000:3b:00.0", "0000:3b:00.1"}, xrt.New(xrt.Config{}))
+	if len(look.Devices) != 0 {
+		t.Errorf("devices %v", look.IDs())
+	}
+}
+
+// The driver says EINVAL where a shell has no UUID; any other failure says nothing.
+func TestShellWithoutUUID(t *testing.T) {
+	t.Parallel()
+	m := oneU250(t)
+	m.remove(u250 + "/logic_uuids")
+	m.write(u250+"/logic_uuids", "0123456789abcdef0123456789abcdef")
+	m.write(u250+"/rom.u.1025/timestamp", "0")
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{{nil, "01234567"}, {syscall.EINVAL, "none"}, {syscall.ENOENT, "none"}, {syscall.EIO, "unknown"}, {syscall.EBUSY, "unknown"}} {
+		m.faults.Set(u250+"/logic_uuids", tt.err)
+		d := familytest.Scan(t, m.FS, family.NewMemory(), xrt.New(xrt.Config{})).Device(t, "xrt:0000:3b:00.1")
+		if want := "xilinx_u250_xdma_201830_2-" + tt.want; d.Group.Name != want {
+			t.Errorf("%v: group %s, want %s", tt.err, d.Group.Name, want)
+		}
 	}
 }
 

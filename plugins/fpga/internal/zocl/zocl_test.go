@@ -115,6 +115,16 @@ func TestWithoutDriver(t *testing.T) {
 	}
 }
 
+// What an earlier family has claimed is not offered.
+func TestClaimed(t *testing.T) {
+	t.Parallel()
+	host := sysfs.New(sysfstest.Unpack(t, board))
+	look := familytest.Scan(t, host, family.NewMemory(), familytest.Claimer{drm, manager}, New())
+	if diff := cmp.Diff([]string{"zocl:80000000.zyxclmm_drm"}, look.IDs()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
 func TestParsers(t *testing.T) {
 	t.Parallel()
 	const uuid = "6f7b2a3c-0d1e-4f5a-8b9c-0a1b2c3d4e5f"

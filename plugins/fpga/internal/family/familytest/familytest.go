@@ -50,6 +50,17 @@ func Scan(tb testing.TB, host *sysfs.FS, memory *family.Memory, families ...fami
 	return l
 }
 
+// Claimer is a family that claims what another looked at.
+type Claimer []string
+
+// Name implements [family.Family].
+func (Claimer) Name() string { return "claimer" }
+
+// Discover implements [family.Family].
+func (c Claimer) Discover(context.Context, *family.Scan) (family.Found, error) {
+	return family.Found{Claims: c}, nil
+}
+
 // Device returns the device with an ID, or fails the test.
 func (l Look) Device(tb testing.TB, id string) core.Device {
 	tb.Helper()
