@@ -38,5 +38,5 @@ type Config struct {
 	UEThreshold        int           `hcl:"ue_threshold" default:"1" min:"1" max:"1000000" doc:"By how much the number of uncorrectable errors must rise, in one block of the GPU, for it to be unhealthy."`
 	UERecoverAfter     time.Duration `hcl:"ue_recover_after" default:"0s" max:"8760h" doc:"How long after its last uncorrectable error a GPU is trusted again without a reset. 0 means never."`
 	RASPeriod          time.Duration `hcl:"ras_period" default:"10s" min:"1s" max:"24h" doc:"How often the error counters are read at most, whatever fingerprint_period is. Each read asks the hardware."`
-	KFDEvents          bool          `hcl:"kfd_events" default:"false" doc:"Whether the plugin listens to what the driver tells by /dev/kfd of resets and memory faults. It holds /dev/kfd open then, which makes it one of the processes that use GPUs: the driver can neither be unloaded nor change partitions meanwhile. Nothing is listened to on GPUs that can be divided."`
+	KFDEvents          bool          `hcl:"kfd_events" default:"false" doc:"Whether the plugin listens to what the driver tells by /dev/kfd of resets and memory faults. It holds /dev/kfd open then, which makes it one of the processes that use GPUs: the driver can neither be unloaded nor change partitions meanwhile. On a node with a GPU that can be divided it has no effect."`
 }

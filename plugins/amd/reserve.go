@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -181,7 +182,8 @@ func (v *Vendor) token(n kfd.Node, all []kfd.Node) string {
 			bearers[other.UniqueID]++
 		}
 		for _, other := range all {
-			fellow := other.DeviceID == n.DeviceID && other.ComputeUnits == n.ComputeUnits
+			fellow := other.DeviceID == n.DeviceID && other.ComputeUnits == n.ComputeUnits ||
+				v.cfg.GroupBy == groupByGFX && other.GFXVersion == n.GFXVersion
 			if fellow && (other.UniqueID == 0 || bearers[other.UniqueID] > 1) {
 				return ""
 			}
@@ -221,9 +223,8 @@ func identifier(id string) string {
 
 // accessNotes says who may open the nodes, if that is not everybody: tasks run as
 // users of their own, and the plugin changes no modes.
-func accessNotes(host *sysfs.FS) []core.Note {
-	info, err := host.Stat(kfdNode)
-	if err != nil || info.Mode().Perm()&0o006 == 0o006 {
+func accessNotes(host *sysfs.FS, info fs.FileInfo) []core.Note {
+	if info.Mode().Perm()&0o006 == 0o006 {
 		return nil
 	}
 	owners := "its owner and group"
@@ -232,8 +233,8 @@ func accessNotes(host *sysfs.FS) []core.Note {
 	}
 	return []core.Note{{
 		Subject: kfdNode,
-		Text: fmt.Sprintf("only %s may open it (mode %04o). A task whose user is not among them, such as nobody of the exec driver, "+
-			"is handed the node and refused by it: give the task a user in that group (docker: group_add), "+
+		Text: fmt.Sprintf("only %s may open it (mode %04o). A container whose user is not among them is handed the node and refused by it: "+
+			"add the group's number to the task (docker: group_add), "+
 			`or open the nodes with udev rules: KERNEL=="kfd", MODE="0666" and SUBSYSTEM=="drm", KERNEL=="renderD*", MODE="0666"`, owners, info.Mode().Perm()),
 	}}
 }

@@ -33,21 +33,27 @@ func (v *Vendor) Watch(ctx context.Context, devices []core.Device, emit func(cor
 // whereabouts finds devices by what events name them by.
 type whereabouts struct {
 	byAddress map[core.PCIAddress][]string // IDs of the devices of a GPU
-	byNode    map[uint32]core.Device       // by KFD's number
+	byNode    map[uint32]core.Device       // by KFD's number; empty if a GPU can be divided
 }
 
 func newWhereabouts(devices []core.Device) *whereabouts {
 	w := &whereabouts{byAddress: map[core.PCIAddress][]string{}, byNode: map[uint32]core.Device{}}
+	divisible := false
 	for _, d := range devices {
 		r, err := refOf(d)
 		if err != nil {
 			continue
 		}
 		w.byAddress[r.at] = append(w.byAddress[r.at], d.ID)
-		// While somebody listens, the driver does not divide a GPU anew.
-		if r.compute && r.node.ID != 0 && !r.divisible {
+		divisible = divisible || r.divisible
+		if r.compute && r.node.ID != 0 {
 			w.byNode[r.node.ID] = d
 		}
+	}
+	// While anybody holds /dev/kfd open, the driver divides no GPU anew, whichever
+	// was asked for.
+	if divisible {
+		clear(w.byNode)
 	}
 	return w
 }
