@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -401,6 +402,23 @@ func TestQDMANodes(t *testing.T) {
 		}
 		if err := family.Check(m.FS, grant); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// BenchmarkScan looks at a host with eight cards, as a node does once a minute.
+func BenchmarkScan(b *testing.B) {
+	one := familytest.Excerpt(b, rack, "0000:3b:00")
+	var tree strings.Builder
+	for i := range 8 {
+		n := strconv.Itoa(i)
+		tree.WriteString(strings.NewReplacer("0000:3b", "0000:4"+n, "0000:3a", "0000:1"+n, "hwmon4", "hwmon4"+n, "xclmgmt15104", "xclmgmt"+n).Replace(one))
+	}
+	host := sysfs.New(sysfstest.UnpackText(b, tree.String()))
+	memory := family.NewMemory()
+	for b.Loop() {
+		if look := familytest.Scan(b, host, memory, xrt.New(xrt.Config{})); len(look.Devices) != 8 {
+			b.Fatalf("devices %v", look.IDs())
 		}
 	}
 }
