@@ -44,22 +44,25 @@ func New(c Config) *Family { return &Family{config: c} }
 // Name returns "ami".
 func (f *Family) Name() string { return name }
 
-// Discover lists the functions that the driver has.
+// Discover lists the functions that the driver has. A card of which an earlier
+// family offers another function is that family's.
 func (f *Family) Discover(_ context.Context, scan *family.Scan) (family.Found, error) {
 	bound, err := scan.PCIEntries(driver)
 	all, allErr := scan.Functions()
 	var found family.Found
 	for _, e := range bound {
-		if scan.Claimed(e.Name) {
-			continue
-		}
 		c := &card{config: f.config, scan: scan, address: core.PCIAddress(e.Name), dir: e.Path}
+		taken := scan.Claimed(e.Name)
 		found.Claims = append(found.Claims, e.Name)
 		for _, other := range all {
 			if other.Name != e.Name && slot(other.Name) == slot(e.Name) {
+				taken = taken || scan.Claimed(other.Name)
 				found.Claims = append(found.Claims, other.Name)
 				c.others = append(c.others, core.PCIAddress(other.Name))
 			}
+		}
+		if taken {
+			continue
 		}
 		found.Cards = append(found.Cards, family.Card{Key: e.Name, Read: c.read})
 		found.Notes = append(found.Notes, f.notes(c.id(), len(scan.Nodes[c.id()]))...)

@@ -87,6 +87,11 @@ func shellFaults(vbnv family.Fact[string], rom string) []core.Fault {
 			Code: codeNoShell, Severity: core.Soft,
 			Reason: "the card does not tell its shell: the sub-device rom is missing", Remedy: remedyWait,
 		}}
+	case !vbnv.Known():
+		return []core.Fault{{
+			Code: codeNoShell, Severity: core.Soft,
+			Reason: "the name of the card's shell cannot be read: " + vbnv.Err.Error(), Remedy: remedyWait,
+		}}
 	default:
 		return nil
 	}

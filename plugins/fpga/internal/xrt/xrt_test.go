@@ -281,6 +281,8 @@ func TestHealth(t *testing.T) {
 		{u250 + "/device_bad_state", "1\n", "bad-state"},
 		{u250 + "/rom.u.1025/VBNV", "xilinx_u250_GOLDEN_5\n", "factory-image"},
 		{u250 + "/rom.u.1025/VBNV", "xilinx_u250_recovery", "factory-image"},
+		{u250 + "/rom.u.1025/VBNV", "", "no-shell"},
+		{u250 + "/rom.u.1025/VBNV", "\xff", "no-shell"},
 		{u250 + "/logic_uuids", "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF\n", "off-the-bus"},
 		{u250 + "/rom.u.1025/timestamp", "18446744073709551615", "off-the-bus"},
 		{u250 + "/mig_calibration", "0x0\n", ""},
