@@ -124,6 +124,35 @@ func TestNumberingOfParts(t *testing.T) {
 	if got := len(h.gpuNodes()); got != 7 {
 		t.Errorf("%d nodes with 7 render minors left", got)
 	}
+	if !h.exists("/dev/dri/renderD191") || h.exists("/dev/dri/renderD192") {
+		t.Error("the render nodes do not end with renderD191")
+	}
+}
+
+// TestLinks looks at how GPUs are joined: those of one hive by XGMI, all of them
+// with the CPU of their NUMA node.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	h := hostOf(t, start(t, "4xmi210", nil))
+	var got []string
+	for i, dir := range h.gpuNodes() {
+		for _, link := range h.list(dir + "/io_links") {
+			p := h.properties(dir + "/io_links/" + link + "/properties")
+			got = append(got, fmt.Sprintf("GPU %d to node %d: type %d, weight %d, %d MB/s", i, p["node_to"], p["type"], p["weight"], p["max_bandwidth"]))
+		}
+	}
+	want := []string{ // nodes 0 and 1 are the CPUs
+		"GPU 0 to node 0: type 2, weight 20, 32000 MB/s", "GPU 0 to node 3: type 11, weight 15, 64000 MB/s",
+		"GPU 1 to node 0: type 2, weight 20, 32000 MB/s", "GPU 1 to node 2: type 11, weight 15, 64000 MB/s",
+		"GPU 2 to node 1: type 2, weight 20, 32000 MB/s", "GPU 2 to node 5: type 11, weight 15, 64000 MB/s",
+		"GPU 3 to node 1: type 2, weight 20, 32000 MB/s", "GPU 3 to node 4: type 11, weight 15, 64000 MB/s",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("links (-want +got):\n%s", diff)
+	}
+	if got := h.properties(topologyDir + "/nodes/0/properties")["io_links_count"]; got != 3 {
+		t.Errorf("the CPU has %d links, want two GPUs and the other CPU", got)
+	}
 }
 
 // TestManyEditors lets several programs change one machine: what stands at the
