@@ -161,7 +161,7 @@ func (s *session) reservations() ([]reservation, error) {
 	for _, id := range slices.Sorted(maps.Keys(s.each)) {
 		all = append(all, s.each[id])
 	}
-	if len(s.all.ids) > 0 {
+	if len(s.all.ids) > 1 { // of one device it is the same again
 		all = append(all, s.all)
 	}
 	return all, nil

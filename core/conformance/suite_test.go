@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,32 @@ func judge(t *testing.T, d defect, report *conformance.Report) {
 		var text strings.Builder
 		_ = report.WriteText(&text)
 		t.Errorf("failed: %s\nwant:   %s\n%s", failed, want, text.String())
+	}
+}
+
+// TestOneDevice: a node with one device is in order, though nothing can be told apart.
+func TestOneDevice(t *testing.T) {
+	t.Parallel()
+	r, err := newReference(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := conformance.Patient(r.options())
+	options.Run = regexp.MustCompile("reserve|env|C4[0-9]|C50")
+	report := reportOf(t, r.spoilt(defect{spoil: func(p plugged) device.DevicePlugin {
+		return groups(p.DevicePlugin, func(all []*device.DeviceGroup) []*device.DeviceGroup {
+			one := *all[0]
+			one.Devices = one.Devices[:1]
+			return []*device.DeviceGroup{&one}
+		})
+	}}), options)
+	for _, result := range report.Results {
+		if result.Status == conformance.Failed {
+			t.Errorf("%s: %s", result, result.Seen)
+		}
+		if compares := result.Name == "env-per-device"; compares && result.Status != conformance.Skipped {
+			t.Errorf("%s: %s, and there is one device", result, result.Status)
+		}
 	}
 }
 
