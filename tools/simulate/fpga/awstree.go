@@ -2,8 +2,6 @@ package fpga
 
 import (
 	"cmp"
-	"maps"
-	"slices"
 
 	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
 )
@@ -22,14 +20,10 @@ func awsTree(f machine.Files, c card) {
 	const amazon = "0x1d0f"
 	management := c.function(f, c.mgmt, amazon, slotDevices[c.text("slot")], "")
 	f.Tree.Exact(management.At+"/resource0", nil)
-	// There is nothing else to be unreadable or nonsense.
-	for _, name := range slices.Sorted(maps.Keys(management.Files)) {
-		f.Put(management.At+"/"+name, management.Files[name])
-	}
 	if !c.is("app", true) {
 		return
 	}
-	app := c.function(f, c.address, cmp.Or(c.text("pci.vendor"), amazon), c.text("pci.device"), c.text("driver"))
+	app := c.function(f, c.address, cmp.Or(c.text("pci.vendor"), amazon), c.text("pci.device"), c.text("app.driver"))
 	app.Group(f.Tree, c.text("iommu_group"))
 	for _, bar := range []string{"resource0", "resource1", "resource2", "resource4", "resource4_wc"} {
 		f.Tree.Exact(app.At+"/"+bar, nil)
@@ -41,7 +35,7 @@ func awsTree(f machine.Files, c card) {
 
 // vfioNodes are the nodes of the application function, if VFIO has it.
 func (c card) vfioNodes() []string {
-	if c.text("driver") != "vfio-pci" {
+	if c.text("app.driver") != "vfio-pci" {
 		return nil
 	}
 	return []string{"/dev/vfio/" + c.text("iommu_group"), "/dev/vfio/vfio"}

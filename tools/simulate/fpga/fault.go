@@ -35,7 +35,7 @@ var faults = []machine.Fault{
 	},
 	{
 		Name: "garbage", Summary: "all that the driver says of the card is nonsense",
-		Set: []string{"garbage=true"},
+		Needs: "driver", Set: []string{"garbage=true"},
 	},
 	{
 		Name: "gone", Summary: "the card is gone, and all that belongs to it",
@@ -75,7 +75,7 @@ var faults = []machine.Fault{
 	},
 	{
 		Name: "unreadable", Summary: "nothing that the driver shows of the card can be read",
-		Set: []string{"unreadable=true"},
+		Needs: "driver", Set: []string{"unreadable=true"},
 	},
 }
 

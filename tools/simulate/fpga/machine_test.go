@@ -358,8 +358,8 @@ func TestDrivers(t *testing.T) {
 		"2xu250":       {"/dev/xclmgmt5888", "/dev/dri", pci("0000:17:00.1", "user_pf"), pci("0000:17:00.0", "mgmt_pf")},
 		"opae-legacy":  {"/sys/class/fpga", "/dev/intel-fpga-fme.0"},
 		"v80":          {amiDriver, "/dev/ami0", pci("0000:c1:00.0", "dev_state")},
-		"zynqmp":       {zoclDriver, "/dev/dri"},
-		"fpga-manager": {"/sys/class/fpga_manager", "/sys/class/fpga_bridge"},
+		"zynqmp":       {zoclDriver, "/dev/dri", "/sys/class/fpga_manager"},
+		"fpga-manager": {"/sys/class/fpga_manager", "/sys/class/fpga_region", "/sys/class/fpga_bridge"},
 		"aws-f2":       {pci("0000:9f:00.1", "vendor"), "/dev/vfio"},
 	} {
 		t.Run(profile, func(t *testing.T) {

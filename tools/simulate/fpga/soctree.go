@@ -17,6 +17,9 @@ func (c card) platformName() string { return path.Base(c.text("platform")) }
 // zoclTree is the FPGA part of an SoC with XRT's embedded driver, beside the SoC's
 // FPGA manager (Xilinx/XRT, src/runtime_src/core/edge/drm/zocl).
 func zoclTree(f machine.Files, c card) {
+	if !c.Loaded() {
+		return
+	}
 	at := platformDevices + c.text("platform")
 	f.Tree.Link(at+"/subsystem", "/sys/bus/platform")
 	f.Tree.Link("/sys/bus/platform/devices/"+c.platformName(), at)
@@ -41,7 +44,7 @@ func zoclTree(f machine.Files, c card) {
 // managerTree is an FPGA that only the kernel's FPGA manager knows, with the bridges
 // between it and the SoC.
 func managerTree(f machine.Files, c card) {
-	if !c.Loaded() {
+	if !c.Loaded() || c.driver() == "none" {
 		return
 	}
 	manager := c.text("manager.platform")
