@@ -125,7 +125,7 @@ func gpuFunction(g gpu, numa, cpus string) pcitree.Function {
 }
 
 // inner is the link between the switch on a card and the GPU.
-var inner = pcitree.Link{"16.0 GT/s PCIe", "16", "16.0 GT/s PCIe", "16"}
+var inner = pcitree.Link{Speed: "16.0 GT/s PCIe", Width: "16", MaxSpeed: "16.0 GT/s PCIe", MaxWidth: "16"}
 
 // link is the link between the card and its slot.
 func (g gpu) link() pcitree.Link {
