@@ -34,6 +34,8 @@ func TestHardware(t *testing.T) {
 	t.Parallel()
 	amd := filepath.Join(t.TempDir(), "machine")
 	mustSimulate(t, "start", "mixed-instinct", "--dir", amd)
+	fpga := filepath.Join(t.TempDir(), "machine")
+	mustSimulate(t, "start", "mixed-fpga", "--dir", fpga)
 	for name, tt := range map[string]struct {
 		dir       string
 		id        string
@@ -47,6 +49,11 @@ func TestHardware(t *testing.T) {
 		"amd": {
 			dir: amd, id: "GPU-58ce4397d10fb26a/cpx2", card: devices("GPU-58ce4397d10fb26a/cpx", 8),
 			settings: []string{"host_root", "ras_period"}, variable: "gpu.3.temperature.edge",
+			commonest: []conformance.Fault{"unreadable", "gone"},
+		},
+		"fpga": {
+			dir: fpga, id: "dfl:0000:36:00.0/port1", card: []string{"dfl:0000:36:00.0/port0", "dfl:0000:36:00.0/port1"},
+			settings: []string{"fpga_managers", "host_root"}, variable: "card.0.sensor.temp1",
 			commonest: []conformance.Fault{"unreadable", "gone"},
 		},
 		"nvidia": {
@@ -117,7 +124,7 @@ func TestHardware(t *testing.T) {
 				t.Errorf("%s = %q after Vary", tt.variable, after[tt.variable])
 			}
 			attributes := map[string]*hclspec.Spec{}
-			for _, key := range []string{"host_root", "nvml_library", "ras_period", "colour"} {
+			for _, key := range []string{"host_root", "nvml_library", "ras_period", "fpga_managers", "colour"} {
 				attributes[key] = &hclspec.Spec{}
 			}
 			got := h.settings(&hclspec.Spec{Block: &hclspec.Spec_Object{Object: &hclspec.Object{Attributes: attributes}}})

@@ -49,7 +49,7 @@ func simulatedMachine(t *testing.T, profile string) string {
 func TestSimulateList(t *testing.T) {
 	t.Parallel()
 	out := mustSimulate(t, "list")
-	for _, name := range []string{"8xh100", "4xa100-mig", "2xt4", "gb10", "driver450", "8xmi300x", "apu-dgpu"} {
+	for _, name := range []string{"8xh100", "4xa100-mig", "2xt4", "gb10", "driver450", "8xmi300x", "apu-dgpu", "mixed-fpga", "zynqmp"} {
 		if !strings.Contains(out, name+" ") {
 			t.Errorf("list does not have %s:\n%s", name, out)
 		}
@@ -184,6 +184,56 @@ func TestSimulateAMD(t *testing.T) {
 	}
 }
 
+func TestSimulateFPGA(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "machine")
+	out := mustSimulate(t, "start", "mixed-fpga", "--dir", dir, "--set", "card.0.sensor.temp2=55")
+	if want := "host_root = \"" + dir + "/root\"\n"; !strings.HasSuffix(out, want) {
+		t.Errorf("start printed\n%s\nwant at its end\n%s", out, want)
+	}
+	read := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(dir, "root/sys", name))
+		if err != nil {
+			return "cannot be read"
+		}
+		return strings.TrimSpace(string(text))
+	}
+	const sensor = "class/hwmon/hwmon42/temp2_input"
+	if got := read(sensor); got != "55000" {
+		t.Errorf("temperature as started = %q, want 55000", got)
+	}
+	mustSimulate(t, "set", dir, "card.0.sensor.temp2=91")
+	if got := read(sensor); got != "91000" {
+		t.Errorf("temperature after set = %q, want 91000", got)
+	}
+	if got := strings.TrimSpace(mustSimulate(t, "get", dir, "card.0.sensor.temp2")); got != "91" {
+		t.Errorf("get after set = %q, want 91", got)
+	}
+	const power = "class/fpga_region/region2/dfl-port.2/power_state"
+	mustSimulate(t, "break", dir, "dfl:0000:36:00.0/port1", "thermal-trip")
+	if got := read(power); got != "0x6" {
+		t.Errorf("power state after break: %q", got)
+	}
+	mustSimulate(t, "repair", dir, "0000:36:00.0")
+	if got := read(power); got != "0x0" {
+		t.Errorf("power state after repair: %q", got)
+	}
+	mustSimulate(t, "break", dir, "0000:b1:00.0", "firewall") // named by its management function
+	if got := read("bus/pci/devices/0000:b1:00.0/firewall.m.40/detected_level"); got != "1" {
+		t.Errorf("firewall after break: %q", got)
+	}
+	mustSimulate(t, "driver", dir, "unload")
+	if got := read(power); got != "cannot be read" {
+		t.Errorf("power state without drivers: %q", got)
+	}
+	mustSimulate(t, "driver", dir, "load")
+	mustSimulate(t, "stop", dir)
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory after stop: %v", err)
+	}
+}
+
 // TestSimulateOtherVendors asks machines for what only those of another vendor
 // have.
 func TestSimulateOtherVendors(t *testing.T) {
@@ -191,19 +241,25 @@ func TestSimulateOtherVendors(t *testing.T) {
 	amd := filepath.Join(t.TempDir(), "machine")
 	mustSimulate(t, "start", "1xrx7900xtx", "--dir", amd)
 	nvidia := simulatedMachine(t, "2xt4")
+	fpga := filepath.Join(t.TempDir(), "machine")
+	mustSimulate(t, "start", "v80", "--dir", fpga)
 	for name, tt := range map[string]struct {
 		args []string
 		want string
 	}{
-		"mig":       {[]string{"mig", amd, "0", "1g.10gb"}, "has AMD hardware, which has no MIG"},
-		"event":     {[]string{"event", amd, "0", "xid", "31"}, "has AMD hardware, which has no events"},
-		"calls":     {[]string{"calls", amd}, "has AMD hardware, which has no driver library"},
-		"library":   {[]string{"start", "4xmi210", "--dir", amd + "2", "--library", "x"}, "leave out --library"},
-		"fault":     {[]string{"break", amd, "0", "xid79"}, "use one of aer-fatal"},
-		"no RAS":    {[]string{"break", amd, "0", "ecc-ue"}, "cannot have the fault ecc-ue"},
-		"whole":     {[]string{"partition", amd, "0", "CPX"}, "cannot be divided"},
-		"partition": {[]string{"partition", nvidia, "0", "CPX"}, "has NVIDIA hardware, which has no compute partitions"},
-		"vendor":    {[]string{"list", "intel"}, "use one of amd, nvidia"},
+		"mig":        {[]string{"mig", amd, "0", "1g.10gb"}, "has AMD hardware, which has no MIG"},
+		"event":      {[]string{"event", amd, "0", "xid", "31"}, "has AMD hardware, which has no events"},
+		"calls":      {[]string{"calls", amd}, "has AMD hardware, which has no driver library"},
+		"library":    {[]string{"start", "4xmi210", "--dir", amd + "2", "--library", "x"}, "leave out --library"},
+		"fault":      {[]string{"break", amd, "0", "xid79"}, "use one of aer-fatal"},
+		"no RAS":     {[]string{"break", amd, "0", "ecc-ue"}, "cannot have the fault ecc-ue"},
+		"whole":      {[]string{"partition", amd, "0", "CPX"}, "cannot be divided"},
+		"FPGA parts": {[]string{"partition", fpga, "0", "CPX"}, "has FPGA hardware, which has no compute partitions"},
+		"upgrade":    {[]string{"driver", fpga, "upgrade", "2"}, "has FPGA hardware, which has no driver that can be upgraded"},
+		"FPGA fault": {[]string{"break", fpga, "0", "firewall"}, "card 0 (AMD Alveo V80) cannot have the fault firewall: it has no firewall.level"},
+		"no library": {[]string{"start", "zynqmp", "--dir", fpga + "2", "--without", "x"}, "a machine with FPGA hardware, which has no driver library"},
+		"partition":  {[]string{"partition", nvidia, "0", "CPX"}, "has NVIDIA hardware, which has no compute partitions"},
+		"vendor":     {[]string{"list", "intel"}, "use one of amd, fpga, nvidia"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
