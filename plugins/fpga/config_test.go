@@ -1,6 +1,7 @@
 package fpga
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -51,9 +52,7 @@ func TestConfigProblems(t *testing.T) {
 	sum := strings.Repeat("0f", 32)
 	program := func(change map[string]any) map[string]any {
 		block := map[string]any{"interface": uuid, "afu": bare, "bitstream": "a/b.gbs", "sha256": strings.ToUpper(sum)}
-		for key, value := range change {
-			block[key] = value
-		}
+		maps.Copy(block, change)
 		return map[string]any{"dfl": map[string]any{"bitstream_dir": "/opt/images", "program": []any{block}}}
 	}
 	nodes := func(device string, paths ...any) map[string]any {

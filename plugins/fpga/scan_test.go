@@ -145,7 +145,7 @@ func BenchmarkScan(b *testing.B) {
 	for _, foreign := range []int{0, 200} {
 		const cards = 8
 		b.Run(fmt.Sprintf("8 cards of %d functions", 8+foreign), func(b *testing.B) {
-			root, err := os.MkdirTemp("/dev/shm", "fpga") // a tmpfs, as sysfs nearly is
+			root, err := os.MkdirTemp("/dev/shm", "fpga") //nolint:usetesting // a tmpfs, as sysfs nearly is
 			if err != nil {
 				root = b.TempDir()
 			}

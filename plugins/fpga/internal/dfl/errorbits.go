@@ -30,8 +30,13 @@ var (
 		bit(48, "PageFault"), bit(49, "PMRError"), bit(50, "Ap6Event"), bit(51, "VfFlrAccessError"),
 	}
 	fmeErrorBits = []field{
-		bit(0, "FabricErr"), bit(1, "FabricFifoUOflow"), {2, 3, "KtiCdcParityErr"}, bit(4, "IommuParityErr"), bit(5, "AfuAccessModeErr"),
-		bit(6, "MBPErr"), {7, 11, "Pcie0CdcParErr"}, {12, 16, "Pcie1CdcParErr"}, {17, 19, "CvlCdcParErr0"},
+		bit(0, "FabricErr"), bit(1, "FabricFifoUOflow"),
+		{2, 3, "KtiCdcParityErr"},
+		bit(4, "IommuParityErr"), bit(5, "AfuAccessModeErr"),
+		bit(6, "MBPErr"),
+		{7, 11, "Pcie0CdcParErr"},
+		{12, 16, "Pcie1CdcParErr"},
+		{17, 19, "CvlCdcParErr0"},
 	}
 	pcieErrorBits = []field{
 		bit(0, "FormatTypeErr"), bit(1, "MWAddrErr"), bit(2, "MWLengthErr"), bit(3, "MRAddrErr"), bit(4, "MRLengthErr"), bit(5, "CompTagErr"),

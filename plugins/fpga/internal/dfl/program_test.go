@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,7 +32,7 @@ const (
 // driver is a card that takes images.
 type driver struct {
 	root string
-	hold struct {
+	held struct {
 		err    error
 		opened []string
 		closed int
@@ -42,20 +41,18 @@ type driver struct {
 	shows  string // what the port shows after it was programmed
 	images []string
 	during func()
-
-	mu sync.Mutex
 }
 
 type driverHardware struct{ *driver }
 
 func (d driverHardware) hold(port string) (io.Closer, error) {
-	d.driver.hold.opened = append(d.driver.hold.opened, strings.TrimPrefix(port, d.root))
-	return held{d.driver}, d.driver.hold.err
+	d.held.opened = append(d.held.opened, strings.TrimPrefix(port, d.root))
+	return heldPort(d), d.held.err
 }
 
-type held struct{ *driver }
+type heldPort struct{ *driver }
 
-func (h held) Close() error { h.driver.hold.closed++; return nil }
+func (p heldPort) Close() error { p.held.closed++; return nil }
 
 func (d driverHardware) program(engine string, port uint32, image []byte) error {
 	d.images = append(d.images, fmt.Sprintf("%s port %d: %s", strings.TrimPrefix(engine, d.root), port, image))
@@ -176,7 +173,7 @@ func TestProgram(t *testing.T) {
 	if want := "/dev/dfl-fme.0 port 0: payload"; len(b.images) != 1 || b.images[0] != want {
 		t.Errorf("programmed %q, want %q", b.images, want)
 	}
-	if h := b.driver.hold; len(h.opened) != 1 || h.opened[0] != "/dev/dfl-port.0" || h.closed != 1 {
+	if h := b.held; len(h.opened) != 1 || h.opened[0] != "/dev/dfl-port.0" || h.closed != 1 {
 		t.Errorf("the port was held as %q and let go %d times", h.opened, h.closed)
 	}
 	d = b.scan()
@@ -246,8 +243,8 @@ func TestProgramRefuses(t *testing.T) {
 		"no image":           {[]byte("#!/bin/sh"), nil, "not a GBS", false, false},
 		"another interface":  {gbs(oldAFU, newAFU, "x"), nil, "built for the interface", false, false},
 		"another AFU":        {gbs(theFace, oldAFU, "x"), nil, "holds the accelerator function", false, false},
-		"in use":             {good, func(b *bench) { b.driver.hold.err = syscall.EBUSY }, "in use", true, false},
-		"the driver refuses": {good, func(b *bench) { b.driver.err = syscall.EIO }, "input/output error", true, true},
+		"in use":             {good, func(b *bench) { b.held.err = syscall.EBUSY }, "in use", true, false},
+		"the driver refuses": {good, func(b *bench) { b.err = syscall.EIO }, "input/output error", true, true},
 		"it stays as it was": {good, func(b *bench) { b.shows = oldAFU; b.family.program.timeout = 200 * time.Millisecond }, "shows the accelerator function " + oldAFU, true, true},
 		"it stays busy": {good, func(b *bench) {
 			b.family.program.timeout = 200 * time.Millisecond
@@ -266,13 +263,13 @@ func TestProgramRefuses(t *testing.T) {
 			if !ok || fault.Severity != core.Hard || !strings.Contains(err.Error(), test.says) {
 				t.Fatalf("error %v, want a hard fault that says %q", err, test.says)
 			}
-			if got := len(b.driver.hold.opened) > 0; got != test.held {
-				t.Errorf("the port was opened: %v", b.driver.hold.opened)
+			if got := len(b.held.opened) > 0; got != test.held {
+				t.Errorf("the port was opened: %v", b.held.opened)
 			}
 			if got := len(b.images) > 0; got != test.loaded {
 				t.Errorf("the card was programmed: %v", b.images)
 			}
-			if test.held && test.loaded && b.driver.hold.closed != 1 {
+			if test.held && test.loaded && b.held.closed != 1 {
 				t.Error("the port was not let go")
 			}
 		})
@@ -307,7 +304,7 @@ func TestProgramFailureStands(t *testing.T) {
 		t.Errorf("faults %q after the file was put right", codes(d))
 	}
 
-	b.driver.hold.err = syscall.EBUSY
+	b.held.err = syscall.EBUSY
 	if b.prepare(d) == nil {
 		t.Fatal("no error")
 	}

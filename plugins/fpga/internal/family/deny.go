@@ -89,7 +89,7 @@ func checkNode(host *sysfs.FS, grant Grant, node string) error {
 		return deny("it is not below /dev")
 	}
 	for _, r := range denied {
-		if r.node.MatchString(node) && !(r.Exception != "" && slices.Contains(grant.Exceptions, node)) {
+		if r.node.MatchString(node) && (r.Exception == "" || !slices.Contains(grant.Exceptions, node)) {
 			return deny("with it a task can " + r.Can)
 		}
 	}

@@ -77,11 +77,12 @@ func IDOf(f Fact[UUID]) ID {
 func (id ID) short() string { return string(id[:min(len(id), 8)]) }
 
 func (k GroupKey) name(part func(ID) string) string {
-	name := Slug(k.Model)
+	var name strings.Builder
+	name.WriteString(Slug(k.Model))
 	for _, id := range k.IDs {
-		name += "-" + part(id)
+		name.WriteString("-" + part(id))
 	}
-	return name
+	return name.String()
 }
 
 // Memory is what is kept from one scan to the next, for all families and as long
