@@ -52,3 +52,30 @@ func TestGolden(t *testing.T) {
 		})
 	}
 }
+
+// A port whose number is nonsense is none that was not there before.
+func TestPortNumber(t *testing.T) {
+	t.Parallel()
+	root := sysfstest.Unpack(t, filepath.Join("testdata", "cards.tsv"))
+	ids, err := filepath.Glob(filepath.Join(root, "sys/devices/*/*/*/fpga_region/region*/dfl-port.*/id"))
+	if err != nil || len(ids) == 0 {
+		t.Fatalf("%v, %v", ids, err)
+	}
+	host, memory := sysfs.New(root), family.NewMemory()
+	before := familytest.Scan(t, host, memory, families(dfl.Config{})...).IDs()
+	for _, text := range []string{"4294967295\n", "64\n", "-1\n", "port\n", ""} {
+		for _, id := range ids {
+			if err := os.WriteFile(id, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff(before, familytest.Scan(t, host, memory, families(dfl.Config{})...).IDs()); diff != "" {
+			t.Errorf("with the number %q (-before +after):\n%s", text, diff)
+		}
+		for _, found := range familytest.Scan(t, host, family.NewMemory(), families(dfl.Config{})...).IDs() {
+			if strings.Contains(found, "/port") {
+				t.Errorf("with the number %q there is %s", text, found)
+			}
+		}
+	}
+}

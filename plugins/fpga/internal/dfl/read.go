@@ -155,7 +155,7 @@ const powerStopped = 6
 // readPort reads a port. An error means that the port's number was never known.
 func (f *Family) readPort(scan *family.Scan, u *unit, name string) (port, error) {
 	p := port{unit: u, name: name}
-	id := family.ReadUint(scan.Host, p.dir()+"/id")
+	id := family.Read(scan.Host, p.dir()+"/id", parsePortNumber)
 	unreadable := id.Err
 	id = family.Keep(scan.Memory, f.Name()+" "+string(u.address)+" "+name, id)
 	if !id.Known() {
@@ -190,6 +190,19 @@ func (f *Family) readPort(scan *family.Scan, u *unit, name string) (port, error)
 	}
 	p.faults = append(p.faults, nodeFaults(scan.Host, name)...)
 	return p, nil
+}
+
+// maxPort is more than the number of any port: the field of the register has two
+// bits (drivers/fpga/dfl.h, PORT_CAP_PORT_NUM).
+const maxPort = 63
+
+// parsePortNumber reads the number of a port on its card.
+func parsePortNumber(data []byte) (uint64, error) {
+	n, err := sysfs.Uint(data)
+	if err == nil && n > maxPort {
+		err = fmt.Errorf("%w: no port has the number %d", sysfs.ErrMalformed, n)
+	}
+	return n, err
 }
 
 // nodeFaults returns the fault of an engine or a port without a device node.

@@ -3,6 +3,7 @@ package family
 import (
 	"regexp"
 
+	"github.com/nomad-devices/nomad-devices/core"
 	"github.com/nomad-devices/nomad-devices/core/sysfs"
 )
 
@@ -24,4 +25,29 @@ func RenderNodes(host *sysfs.FS, dir string) ([]string, error) {
 		}
 	}
 	return nodes, nil
+}
+
+const codeNoRenderNode = "no-render-node"
+
+// RenderFaults says whether a task could be given a device by its render nodes:
+// that it has some, and that /dev has them. remedy is what to do for one that has
+// none.
+func RenderFaults(host *sysfs.FS, dir, remedy string) []core.Fault {
+	fault := core.Fault{Code: codeNoRenderNode, Severity: core.Soft, Remedy: remedy}
+	nodes, err := RenderNodes(host, dir)
+	switch {
+	case err != nil && !sysfs.IsAbsent(err):
+		fault.Reason = "the device's render node cannot be looked up: " + err.Error()
+		return []core.Fault{fault}
+	case len(nodes) == 0:
+		fault.Reason = "the device has no render node"
+		return []core.Fault{fault}
+	}
+	for _, node := range nodes {
+		if there, err := host.Exists(node); err == nil && !there {
+			fault.Reason, fault.Remedy = "its device node "+node+" is missing", "look whether udev runs"
+			return []core.Fault{fault}
+		}
+	}
+	return nil
 }

@@ -72,7 +72,7 @@ func (c *fpga) device(l look) core.Device {
 	}
 	if !l.state.reset() {
 		d.Faults = append(d.Faults, shellFaults(vbnv, rom)...)
-		d.Faults = append(d.Faults, nodeFaults(host, c.user.dir)...)
+		d.Faults = append(d.Faults, family.RenderFaults(host, c.user.dir, remedyWait)...)
 	}
 	if s.lost() {
 		d.Faults = append(d.Faults, faultLost)

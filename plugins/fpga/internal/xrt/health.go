@@ -18,7 +18,6 @@ const (
 	codeNoDriver  = "no-driver"
 	codeFirewall  = "firewall-tripped"
 	codeNoShell   = "no-shell"
-	codeNoNode    = "no-render-node"
 	codeOffTheBus = "off-the-bus"
 	codeHalf      = "card-incomplete"
 )
@@ -95,19 +94,6 @@ func shellFaults(vbnv family.Fact[string], rom string) []core.Fault {
 	default:
 		return nil
 	}
-}
-
-// nodeFaults says whether a task could be given the user function.
-func nodeFaults(host *sysfs.FS, dir string) []core.Fault {
-	nodes, err := family.RenderNodes(host, dir)
-	if len(nodes) > 0 {
-		return nil
-	}
-	reason := "the card has no render node"
-	if err != nil && !sysfs.IsAbsent(err) {
-		reason = "the card's render node cannot be looked up: " + err.Error()
-	}
-	return []core.Fault{{Code: codeNoNode, Severity: core.Soft, Reason: reason, Remedy: remedyWait}}
 }
 
 // mgmtFaults says what a management function tells of its card's health. Its file

@@ -346,6 +346,7 @@ func TestU30(t *testing.T) {
 		} {
 			b.WriteString(dir + "/" + name + "\t" + content + "\n")
 		}
+		b.WriteString("/dev/dri/renderD13" + string(rune('0'+i)) + "\t!chardev\n")
 	}
 	m := newMachine(t, b.String())
 	f := xrt.New(xrt.Config{U30Unit: "card"})

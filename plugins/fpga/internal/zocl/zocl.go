@@ -27,9 +27,6 @@ const driver = "/sys/bus/platform/drivers/zocl-drm"
 // deviceTree is where the device tree tells what the board is.
 const deviceTree = "/sys/firmware/devicetree/base/"
 
-// codeNoNode is the fault of a device without a render node.
-const codeNoNode = "no-render-node"
-
 // Family is the driver family of zocl.
 type Family struct{}
 
@@ -116,28 +113,13 @@ func (d device) read(context.Context) ([]core.Device, error) {
 			family.Board.Name:      family.Attribute(board, words),
 			family.Compatible.Name: family.Attribute(compatible, words),
 		},
-		Faults: d.nodeFaults(),
+		Faults: family.RenderFaults(host, d.dir, "look at the kernel log (dmesg) for zocl"),
 		Ref:    d,
 	}
 	for _, dir := range d.managers {
 		read.Faults = append(read.Faults, family.ManagerFaults(family.ReadWord(host, dir+"/state"))...)
 	}
 	return []core.Device{read}, nil
-}
-
-// nodeFaults says whether a task could be given the device.
-func (d device) nodeFaults() []core.Fault {
-	nodes, err := family.RenderNodes(d.scan.Host, d.dir)
-	if len(nodes) > 0 {
-		return nil
-	}
-	reason := "the device has no render node"
-	if err != nil && !sysfs.IsAbsent(err) {
-		reason = "the device's render node cannot be looked up: " + err.Error()
-	}
-	return []core.Fault{{
-		Code: codeNoNode, Severity: core.Soft, Reason: reason, Remedy: "look at the kernel log (dmesg) for zocl",
-	}}
 }
 
 // Measure implements [family.Instance].

@@ -103,7 +103,7 @@ func TestHealth(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(root, drm, "drm")); err != nil {
 		t.Fatal(err)
 	}
-	check("without a render node", codeNoNode)
+	check("without a render node", "no-render-node")
 }
 
 // A host without the driver has no such devices, whatever managers it has.
