@@ -51,15 +51,19 @@ func (m max10) read(host *sysfs.FS) core.Reading {
 		return r
 	}
 	v := float64(value.Value) / 1000
-	switch kind := strings.ToLower(m.kind); {
-	case strings.HasPrefix(kind, "temp"):
+	switch {
+	case m.measures("temp"):
 		r.Unit, r.Value = "C", family.Celsius(v)
-	case strings.HasPrefix(kind, "power"):
+	case m.measures("power"):
 		r.Unit, r.Value = "W", family.Watts(v)
-	case strings.HasPrefix(kind, "volt"):
+	case m.measures("volt"):
 		r.Unit, r.Value = "V", core.Float(v, core.NoUnit)
-	case strings.HasPrefix(kind, "curr"):
+	case m.measures("curr"):
 		r.Unit, r.Value = "A", core.Float(v, core.NoUnit)
 	}
 	return r
 }
+
+// measures reports whether the type of the sensor, such as "Temperature", begins
+// like a word.
+func (m max10) measures(word string) bool { return strings.HasPrefix(strings.ToLower(m.kind), word) }

@@ -139,16 +139,17 @@ func (s *sensors) find(host *sysfs.FS, engine string) {
 }
 
 // read reads the sensors, temperature and power first. Of several temperatures of
-// the FPGA the highest counts, and the board's controller before the engine.
+// the FPGA the highest counts; the first power is that of the board, called "Board
+// Power" or "Total Input Power". The board's controller counts before the engine.
 func (s *sensors) read(host *sysfs.FS, engine string) []core.Reading {
 	if s.scan != nil {
 		s.find(host, engine)
 	}
 	var temperature, power core.Value // of no kind: the controller has no such sensor
 	var readings []core.Reading
-	add := func(r core.Reading, label string) {
+	add := func(r core.Reading, label string, board bool) {
 		switch {
-		case label == boardPower:
+		case board && power.Kind() == core.KindNone:
 			power = r.Value
 			return
 		case !isFPGATemperature(label):
@@ -156,13 +157,15 @@ func (s *sensors) read(host *sysfs.FS, engine string) []core.Reading {
 			r.Value.Known() && (!temperature.Known() || r.Value.AsFloat() > temperature.AsFloat()):
 			temperature = r.Value
 		}
-		readings = append(readings, r)
+		if r.Name != "" {
+			readings = append(readings, r)
+		}
 	}
 	for _, c := range s.channels {
-		add(s.channel(host, c), c.Label)
+		add(s.channel(host, c), c.Label, c.Kind == "power")
 	}
 	for _, m := range s.max10 {
-		add(m.read(host), m.label)
+		add(m.read(host), m.label, m.measures("power"))
 	}
 	if temperature.Kind() == core.KindNone {
 		temperature = s.engineTemperature(host, engine)
@@ -177,9 +180,6 @@ func (s *sensors) read(host *sysfs.FS, engine string) []core.Reading {
 	}
 	return append([]core.Reading{family.Temperature.Is(temperature), family.Power.Is(power)}, readings...)
 }
-
-// boardPower is the label of the power that the whole board draws.
-const boardPower = "Board Power"
 
 // engineTemperature returns the temperature that the engine measures. One without
 // a sensor shows 0. The older driver has whole degrees.
@@ -212,19 +212,16 @@ func (s *sensors) enginePower(host *sysfs.FS, engine string) core.Value {
 // driver's multiplier of N6000 and C6100 is wrong, so that they show mW in place
 // of µW; no such board draws less than one watt, or as much as a thousand.
 func (s *sensors) channel(host *sysfs.FS, c family.Channel) core.Reading {
-	if c.Kind != "power" || !s.milli {
+	if c.Kind != "power" {
 		return c.Reading(host, c.Label)
 	}
-	r := core.Reading{Name: sensorName(c.Label), Value: core.Unknown(), Unit: "W", Description: c.Label}
-	if r.Name != "" {
-		r.Value = family.Attribute(c.Input(host), func(v int64) core.Value {
-			if v < 1e6 {
-				v *= 1e3
-			}
-			return family.Watts(float64(v) / 1e6)
-		})
-	}
-	return r
+	value := family.Attribute(c.Input(host), func(v int64) core.Value {
+		if s.milli && v < 1e6 {
+			v *= 1e3
+		}
+		return family.Watts(float64(v) / 1e6)
+	})
+	return core.Reading{Name: sensorName(c.Label), Value: value, Unit: "W", Description: c.Label}
 }
 
 // sensorName returns the name of a sensor's statistic, which is empty if the
