@@ -52,7 +52,11 @@ func TestKeepIdentity(t *testing.T) {
 		err  error
 		want string
 	}{
-		{pci.ID{}, syscall.EIO, ""}, {like, nil, "ofs"}, {n6001, nil, "n6001"}, {like, nil, "n6001"}, {pci.ID{}, syscall.EIO, "n6001"},
+		{pci.ID{}, syscall.EIO, ""},
+		{like, nil, "ofs"},
+		{n6001, nil, "n6001"},
+		{like, nil, "n6001"},
+		{pci.ID{}, syscall.EIO, "n6001"},
 		{pci.ID{Vendor: 0x8086, Device: 0x0b30}, nil, "n3000"},
 	} {
 		got := keepIdentity(m, "x", step.id, step.err)
