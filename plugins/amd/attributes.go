@@ -10,7 +10,6 @@ import (
 
 	"github.com/nomad-devices/nomad-devices/core"
 	"github.com/nomad-devices/nomad-devices/core/describe"
-	"github.com/nomad-devices/nomad-devices/core/sysfs"
 	"github.com/nomad-devices/nomad-devices/core/sysfs/pci"
 	"github.com/nomad-devices/nomad-devices/plugins/amd/internal/kfd"
 )
@@ -36,7 +35,7 @@ var (
 	attrDriverFrom  = &describe.Attribute{Name: "driver_source", Kind: core.KindString, On: onBoth, Description: "Where the driver is from: dkms if it was installed apart from the kernel, kernel if it came with it."}
 	attrVBIOS       = &describe.Attribute{Name: "vbios_version", Kind: core.KindString, On: onBoth, Description: "Version or part number of the GPU's BIOS."}
 	attrProduct     = &describe.Attribute{Name: "product", Kind: core.KindString, On: onBoth, Description: "Model of the GPU, whatever its group is named by, for partitions too."}
-	attrGFX         = &describe.Attribute{Name: "gfx_version", Kind: core.KindString, On: onBoth, Description: "Instruction set, as compilers name it: gfx942."}
+	attrGFX         = &describe.Attribute{Name: "gfx_target", Kind: core.KindString, On: onBoth, Description: "Instruction set, as compilers name it: gfx942."}
 	attrGFXMajor    = &describe.Attribute{Name: "gfx_major", Kind: core.KindInt, On: onBoth, Description: "Major version of the instruction set: 9 for the Instinct line, 10 to 12 for RDNA."}
 	attrUnits       = &describe.Attribute{Name: "compute_units", Kind: core.KindInt, On: onBoth, Description: "Compute units of the device: a partition's own."}
 	attrXCC         = &describe.Attribute{Name: "xcc", Kind: core.KindInt, On: onBoth, Description: "Compute dies (XCC) of the device: a partition's own."}
@@ -52,8 +51,8 @@ var (
 	attrCompute     = &describe.Attribute{Name: "compute_partition", Kind: core.KindString, On: onBoth, Description: "How the GPU is divided: spx, dpx, tpx, qpx or cpx. Absent where it cannot be."}
 	attrMemPart     = &describe.Attribute{Name: "memory_partition", Kind: core.KindString, On: onBoth, Description: "How its memory is divided: nps1 to nps8. Absent where it cannot be."}
 	attrPartitions  = &describe.Attribute{Name: "partitions", Kind: core.KindInt, On: onBoth, Description: "Number of partitions of the GPU that can be used, 1 if it is whole. Absent where the GPU cannot be divided."}
-	attrMEC         = &describe.Attribute{Name: "mec_firmware_version", Kind: core.KindInt, On: onBoth, Description: "Version of the firmware (MEC) that runs the compute queues."}
-	attrSDMA        = &describe.Attribute{Name: "sdma_firmware_version", Kind: core.KindInt, On: onBoth, Description: "Version of the firmware of the copy engines (SDMA)."}
+	attrMEC         = &describe.Attribute{Name: "mec_firmware", Kind: core.KindInt, On: onBoth, Description: "Version of the firmware (MEC) that runs the compute queues."}
+	attrSDMA        = &describe.Attribute{Name: "sdma_firmware", Kind: core.KindInt, On: onBoth, Description: "Version of the firmware of the copy engines (SDMA)."}
 )
 
 // attributes are all attributes, in the order of the page.
@@ -79,7 +78,7 @@ func (f facts) put(a *describe.Attribute, v core.Value, err error) {
 }
 
 // readAttributes returns the attributes that all devices of the card share.
-func (c *card) readAttributes(s sighting) facts {
+func (c *card) readAttributes(s sighting, awake bool) facts {
 	f := make(facts, len(attributes))
 	host := c.vendor.host
 	text := func(a *describe.Attribute, name string) {
@@ -91,15 +90,13 @@ func (c *card) readAttributes(s sighting) facts {
 		err = errImplausible
 	}
 	f.put(attrMemory, mebibytes(total), err)
-	awake := c.power() == powerActive
 	c.putPower(f, awake)
 	c.putClocks(f, s, awake)
 	if err == nil || !unsupported(err) { // the MI300A has neither memory of its own nor a PCIe link
 		c.putLink(f, awake)
 	}
-	version, source, err := driverVersion(host)
-	f.put(attrDriver, core.Version(version), err)
-	f.put(attrDriverFrom, core.String(source), err)
+	f.put(attrDriver, core.Version(s.driver.version), s.driver.err)
+	f.put(attrDriverFrom, core.String(s.driver.source), s.driver.err)
 	text(attrVBIOS, "vbios_version")
 	text(attrMemoryMaker, "mem_info_vram_vendor")
 	form, err := host.ReadString(c.file("board_info"))
@@ -117,7 +114,9 @@ func (c *card) readAttributes(s sighting) facts {
 	}
 	ecc, err := host.Exists(c.file("ras/umc_err_count"))
 	f.put(attrECC, core.Bool(ecc), err)
-	f[attrAPU.Name] = core.Bool(c.isAPU(s))
+	if apu := c.isAPU(s); apu || c.hwmon.labelled {
+		f[attrAPU.Name] = core.Bool(apu)
+	}
 	if c.mode.divisible {
 		f[attrCompute.Name] = word(strings.ToLower(c.mode.compute))
 		f[attrMemPart.Name] = word(strings.ToLower(c.mode.memory))
@@ -152,19 +151,22 @@ func (c *card) putPower(f facts, awake bool) {
 // or else the driver's tables.
 func (c *card) putClocks(f facts, s sighting, awake bool) {
 	var engine, memory int
+	var memoryErr error
 	for _, n := range s.nodes {
 		engine, memory = max(engine, n.MaxClock), max(memory, n.MemoryClock)
+		memoryErr = errors.Join(memoryErr, n.MemoryErr)
 	}
 	for _, clock := range []struct {
 		attribute *describe.Attribute
 		mhz       int
+		err       error
 		levels    string
-	}{{attrCoresClock, engine, "pp_dpm_sclk"}, {attrMemoryClock, memory, "pp_dpm_mclk"}} {
+	}{{attrCoresClock, engine, nil, "pp_dpm_sclk"}, {attrMemoryClock, memory, memoryErr, "pp_dpm_mclk"}} {
 		if clock.mhz > 0 {
 			f[clock.attribute.Name] = core.Int(int64(clock.mhz), core.MHz)
 			continue
 		}
-		if !awake {
+		if !awake || clock.err != nil {
 			f[clock.attribute.Name] = core.Unknown()
 			continue
 		}
@@ -201,23 +203,6 @@ func (c *card) outermost() core.PCIAddress {
 	return c.address
 }
 
-// driverVersion returns the version of the driver. Only a driver that was
-// installed by itself has one; the other is part of the kernel.
-func driverVersion(host *sysfs.FS) (version, source string, err error) {
-	version, err = host.ReadString("/sys/module/amdgpu/version")
-	if err == nil && version != "" {
-		return version, "dkms", nil
-	}
-	if err != nil && !sysfs.IsAbsent(err) {
-		return "", "", err
-	}
-	version, err = host.ReadString("/proc/sys/kernel/osrelease")
-	if err == nil && version == "" {
-		err = sysfs.ErrMalformed
-	}
-	return version, "kernel", err
-}
-
 // withNode adds what KFD says about a device to the attributes of its card.
 func withNode(shared facts, n *kfd.Node, part int) facts {
 	all := maps.Clone(shared)
@@ -248,11 +233,12 @@ func withNode(shared facts, n *kfd.Node, part int) facts {
 	return all
 }
 
-// word is the value of a text, none if it says nothing, or is none.
+// word is the value of a text, none if it says nothing, or is none. A mere number is
+// no text for Nomad.
 func word(text string) core.Value {
 	const longest = 96
 	text = strings.TrimSpace(text)
-	if text == "" || len(text) > longest || strings.ContainsFunc(text, unicode.IsControl) ||
+	if strings.Trim(text, "0123456789") == "" || len(text) > longest || strings.ContainsFunc(text, unicode.IsControl) ||
 		strings.EqualFold(text, "unknown") || strings.EqualFold(text, "n/a") {
 		return core.Value{}
 	}

@@ -76,13 +76,18 @@ func (c *card) read(s sighting) ([]core.Device, error) {
 		return nil, fmt.Errorf("%s cannot be identified: its unique_id cannot be read", c.label())
 	}
 	c.locate()
+	c.hwmon.find(c)
 	if c.isAPU(s) && !c.vendor.cfg.APUs {
 		return c.refused("it is part of a processor, and apus = false")
 	}
 	c.mode = c.readModes(s)
 	c.decideNames(s)
-	common := core.Device{PCI: c.address, Faults: append(c.examine(s), c.computeFaults(s)...)}
-	attributes := c.readAttributes(s)
+	awake := c.power() == powerActive
+	common := core.Device{PCI: c.address, Faults: c.examine(s, awake)}
+	if len(s.nodes) > 0 && s.driver.kfdMissing {
+		common.Faults = append(common.Faults, nodeFault(kfdNode))
+	}
+	attributes := c.readAttributes(s, awake)
 	var devices []core.Device
 	var err error
 	switch {
@@ -188,7 +193,6 @@ func (c *card) locate() {
 // the memory and the interface of a GPU, is none of them. Kernels of the first APUs
 // show one KFD node with both kinds of cores.
 func (c *card) isAPU(s sighting) bool {
-	c.hwmon.find(c)
 	c.apu = c.apu || c.hwmon.apu || len(s.nodes) > 0 && s.nodes[0].CPUCores > 0
 	return c.apu
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -25,8 +26,44 @@ const (
 	kfdNode    = "/dev/kfd"
 )
 
+// driver is what a scan saw of the driver, which all GPUs share.
+type driver struct {
+	version, source string
+	err             error // why the version is not known
+	// kfd describes /dev/kfd, if it is there and can be looked at; kfdMissing says
+	// that it is not there.
+	kfd        fs.FileInfo
+	kfdMissing bool
+}
+
+// readDriver reads it. Only a driver that was installed by itself has a version; the
+// other is part of the kernel.
+func readDriver(host *sysfs.FS) *driver {
+	var d driver
+	info, err := host.Stat(kfdNode)
+	if err == nil {
+		d.kfd = info
+	}
+	d.kfdMissing = sysfs.IsAbsent(err)
+	d.version, d.err = host.ReadString("/sys/module/amdgpu/version")
+	if d.err == nil && word(d.version).Known() {
+		d.source = "dkms"
+		return &d
+	}
+	if d.err != nil && !sysfs.IsAbsent(d.err) {
+		return &d
+	}
+	d.source = "kernel"
+	d.version, d.err = host.ReadString("/proc/sys/kernel/osrelease")
+	if d.err == nil && !word(d.version).Known() {
+		d.err = sysfs.ErrMalformed
+	}
+	return &d
+}
+
 // sighting is what a scan saw of one GPU before its own files are read.
 type sighting struct {
+	driver *driver
 	// function is the GPU on the PCI bus; onBus is false where the host shows no
 	// bus, so that KFD's topology is all there is.
 	function pci.Function
@@ -68,8 +105,13 @@ func (v *Vendor) Discover(context.Context) (core.Inventory, error) {
 	}
 	found.Probes = v.unread(seen, err)
 	v.identify(seen)
+	var driver *driver
+	if len(seen) > 0 {
+		driver = readDriver(v.host)
+	}
 	offered := false
 	for address, s := range seen {
+		s.driver = driver
 		c := v.cards[address]
 		if c == nil {
 			c = newCard(v, address)
@@ -91,8 +133,8 @@ func (v *Vendor) Discover(context.Context) (core.Inventory, error) {
 		}
 		offered = offered || c.offered.Load()
 	}
-	if offered {
-		found.Notes = append(found.Notes, accessNotes(v.host)...)
+	if offered && driver.kfd != nil {
+		found.Notes = append(found.Notes, accessNotes(v.host, driver.kfd)...)
 	}
 	return found, nil
 }

@@ -50,11 +50,11 @@ type watchful struct {
 	lost  bool
 }
 
-// examine returns what is wrong with the GPU.
-func (c *card) examine(s sighting) []core.Fault {
+// examine returns what is wrong with the GPU, as far as can be seen while it sleeps if
+// it is not awake.
+func (c *card) examine(s sighting, awake bool) []core.Fault {
 	now := time.Now()
 	w := &c.watch
-	awake := c.power() == powerActive
 	state := stateFine
 	if awake {
 		w.ras.look(c, now)
@@ -129,7 +129,6 @@ var live = []string{"gpu_busy_percent", "mem_busy_percent", "pp_dpm_sclk"}
 // card that is being set up, and what everything answers then; older kernels say
 // EPERM for that (amdgpu_pm.c).
 func (c *card) probe() state {
-	c.hwmon.find(c)
 	state := stateFine
 	answered := func(err error) bool {
 		switch {
@@ -209,6 +208,7 @@ func (w *watchful) errorFaults(now time.Time, cfg *Config) []core.Fault {
 		faults = append(faults, core.Fault{
 			Code: codeDeferred, Severity: core.Notice,
 			Reason: "deferred memory errors within the last hour: poison that nobody has read yet",
+			Remedy: "if they become many, drain the GPU and reset it",
 		})
 	}
 	return faults
@@ -312,14 +312,6 @@ func (c *card) aer(address core.PCIAddress, kind string) (int64, error) {
 	return parseAER(data)
 }
 
-// computeFaults tells that the node which all of ROCm's tasks need is missing.
-func (c *card) computeFaults(s sighting) []core.Fault {
-	if len(s.nodes) == 0 {
-		return nil
-	}
-	return c.nodeFaults(kfdNode)
-}
-
 // renderFaults tells that a device's render node is missing.
 func (c *card) renderFaults(r *ref) []core.Fault {
 	if r.node.RenderMinor == 0 {
@@ -329,16 +321,19 @@ func (c *card) renderFaults(r *ref) []core.Fault {
 			Remedy: "look at the kernel log (dmesg | grep amdgpu); a GPU that the driver could not set up has none",
 		}}
 	}
-	return c.nodeFaults(renderNode(r.node.RenderMinor))
-}
-
-func (c *card) nodeFaults(node string) []core.Fault {
+	node := renderNode(r.node.RenderMinor)
 	if exists, err := c.vendor.host.Exists(node); exists || err != nil {
 		return nil
 	}
-	return []core.Fault{{
+	return []core.Fault{nodeFault(node)}
+}
+
+// nodeFault is the fault of a device node that is missing. It does not name the node's
+// number, which changes from boot to boot.
+func nodeFault(node string) core.Fault {
+	return core.Fault{
 		Code: codeNode, Severity: core.Soft,
-		Reason: "the device node of the GPU is missing: " + strings.TrimRight(node, "0123456789"), // its number changes from boot to boot
+		Reason: "the device node of the GPU is missing: " + strings.TrimRight(node, "0123456789"),
 		Remedy: "check that udev or devtmpfs runs on the node; udevadm trigger makes the nodes anew",
-	}}
+	}
 }

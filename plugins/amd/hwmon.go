@@ -16,13 +16,13 @@ type hwmon struct {
 	// channels are the names of the sensors' files without their end, by the
 	// driver's label: "junction" is "temp2".
 	channels map[string]string
-	// apu says that the GPU is part of a processor: its driver shows the voltage
-	// of the north bridge.
-	apu bool
+	// labelled says that all labels could be read, and apu that the GPU is part of
+	// a processor: its driver shows the voltage of the north bridge.
+	labelled, apu bool
 }
 
-// labelled are the files that can hold a label which the plugin looks for.
-var labelled = []string{"temp1", "temp2", "temp3", "power1", "power2", "freq1", "freq2", "in0", "in1"}
+// channels are the sensors that can have a label which the plugin looks for.
+var channels = []string{"temp1", "temp2", "temp3", "power1", "power2", "freq1", "freq2", "in0", "in1"}
 
 // find finds the directory and its labels, unless they are known. Labels are the
 // driver's own and need no access to the hardware.
@@ -35,28 +35,24 @@ func (h *hwmon) find(c *card) {
 	}
 	for _, name := range names {
 		dir := parent + "/" + name
-		if h.dir == dir {
+		if h.dir == dir && h.labelled {
 			return
 		}
 		if driver, err := host.ReadString(dir + "/name"); err != nil || driver != driverName {
 			continue
 		}
-		found := hwmon{dir: dir, channels: make(map[string]string, len(labelled))}
-		whole := true
-		for _, channel := range labelled {
+		found := hwmon{dir: dir, channels: make(map[string]string, len(channels)), labelled: true}
+		for _, channel := range channels {
 			label, err := host.ReadString(dir + "/" + channel + "_label")
 			switch {
 			case err == nil:
 				found.channels[strings.ToLower(label)] = channel
 			case !sysfs.IsAbsent(err):
-				whole = false
+				found.labelled = false // to be read again the next time
 			}
 		}
 		_, found.apu = found.channels["vddnb"]
 		*h = found
-		if !whole {
-			h.dir = dir + "/" // it works, and is not taken for known the next time
-		}
 		return
 	}
 	*h = hwmon{}

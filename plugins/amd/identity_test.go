@@ -166,7 +166,7 @@ func TestNames(t *testing.T) {
 		"the board says garbage":            {func(b *bench) { b.set(server.address, "product_name", "\xff\xfe\x00") }, "AMD Instinct MI210"},
 		"the board says something else":     {func(b *bench) { b.set(server.address, "product_name", "AMD  Instinct\tMI210X\n") }, "AMD Instinct MI210X"},
 		"nobody knows it":                   {func(b *bench) { b.set(server.address, "device", "0x1234\n"); b.set(server.address, "product_name", "") }, "AMD 1234 rev 02"},
-		"the board's name is without end":   {func(b *bench) { b.set(server.address, "product_name", strings.Repeat("x", 5000)) }, strings.Repeat("x", 96)},
+		"the board's name is without end":   {func(b *bench) { b.set(server.address, "product_name", strings.Repeat("x", 5000)) }, "AMD Instinct MI210"},
 		"the host's own table is not asked": {func(b *bench) { b.write("/usr/share/libdrm/amdgpu.ids", "740F,\t02,\tAMD Other\n") }, "AMD Instinct MI210"},
 	} {
 		t.Run(name, func(t *testing.T) {

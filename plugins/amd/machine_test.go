@@ -1,6 +1,7 @@
 package amd
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -184,7 +185,7 @@ func (g gpu) files(w *writer, dir string) {
 		w.file(dir+"/pcie_replay_count", 4)
 	}
 	w.line(dir+"/pp_dpm_sclk", fmt.Sprintf(`0: 500Mhz\n1: %dMhz *\n`, g.clock))
-	w.line(dir+"/pp_dpm_mclk", fmt.Sprintf(`0: 96Mhz *\n1: %dMhz\n`, max(g.memClock, 2800)))
+	w.line(dir+"/pp_dpm_mclk", fmt.Sprintf(`0: 96Mhz *\n1: %dMhz\n`, cmp.Or(g.memClock, 2800)))
 	if g.metrics != nil {
 		w.line(dir+"/gpu_metrics", "!hex "+hex.EncodeToString(g.metrics))
 	}
@@ -256,8 +257,8 @@ func (g gpu) nodes(w *writer, dir string) {
 		}
 		render, card := "renderD"+strconv.Itoa(w.minor), "card"+strconv.Itoa(w.card)
 		for _, name := range []string{render, card} {
+			w.line(at+"/drm/"+name+"/device", "-> ../../../"+path.Base(at))
 			w.line("/sys/class/drm/"+name, "-> ../../"+strings.TrimPrefix(at, "/sys/")+"/drm/"+name)
-			w.line(at+"/drm/"+name+"/", "")
 			w.line("/dev/dri/"+name, "!chardev")
 		}
 		for _, p := range parts {

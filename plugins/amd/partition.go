@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/nomad-devices/nomad-devices/core"
-	"github.com/nomad-devices/nomad-devices/core/sysfs"
 	"github.com/nomad-devices/nomad-devices/plugins/amd/internal/kfd"
 )
 
@@ -81,12 +80,11 @@ func fits(mode string, nodes []kfd.Node) bool {
 	}
 }
 
-// readMode reads the file of a mode, if it holds one of those that exist. No file
-// means no mode.
+// readMode reads the file of a mode, if it holds one of those that exist.
 func (c *card) readMode(name string, known []string) (string, bool) {
 	text, err := c.vendor.host.ReadString(c.file(name))
 	if err != nil {
-		return "", sysfs.IsAbsent(err)
+		return "", false
 	}
 	mode := strings.ToUpper(text)
 	return mode, slices.Contains(known, mode)

@@ -93,18 +93,16 @@ func (c *card) measure(r *ref) ([]core.Reading, error) {
 	switch p.power {
 	case powerSuspended:
 		m.put(statSleep, core.String("suspended"), nil)
-		return m.readings, nil
-	case powerUnknown:
-		return m.readings, nil
-	}
-	if r.part == whole {
-		m.wholeGPU(c, p)
-	} else {
-		m.partition(c, r, p)
-	}
-	m.readings = append(m.readings, p.shared...)
-	if use, ok := p.uses[r.node.ID]; ok || p.usesKnown && r.node.ID != 0 {
-		m.put(statProcesses, core.Count(int64(use.Processes)), nil)
+	case powerActive:
+		if r.part == whole {
+			m.wholeGPU(c, p)
+		} else {
+			m.partition(c, r, p)
+		}
+		m.readings = append(m.readings, p.shared...)
+		if use, ok := p.uses[r.node.ID]; ok || p.usesKnown && r.node.ID != 0 {
+			m.put(statProcesses, core.Count(int64(use.Processes)), nil)
+		}
 	}
 	if err := errors.Join(m.failed, p.failed); err != nil && len(m.readings) == 0 {
 		return nil, fmt.Errorf("no statistic could be read: %w", err)

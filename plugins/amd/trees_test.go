@@ -109,7 +109,7 @@ func checkTree(t *testing.T, root string, want answers) {
 			}
 		}
 		check("pci_bdf", string(d.PCI))
-		check("gfx", d.Attributes["gfx_version"].Text())
+		check("gfx", d.Attributes["gfx_target"].Text())
 		check("cu_count", strconv.FormatInt(d.Attributes["compute_units"].AsInt(), 10))
 		check("device_id", d.Attributes["pci_id"].Text())
 		card := want[string(d.PCI)]

@@ -237,3 +237,10 @@ func (b *bench) texts(s scan) map[string]string {
 	}
 	return texts
 }
+
+func chmod(t *testing.T, b *bench, path string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(b.host.Full(path), mode); err != nil {
+		t.Fatal(err)
+	}
+}

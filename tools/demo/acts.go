@@ -38,7 +38,7 @@ func (s *stage) showNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.showDevices(groups, "memory", "compute_capability", "gfx_version", "compute_units")
+	s.showDevices(groups, "memory", "compute_capability", "gfx_target", "compute_units")
 	return nil
 }
 

@@ -42,7 +42,7 @@ job "amd-docker" {
 
           # What the programs in the image were compiled for.
           constraint {
-            attribute = "${device.attr.gfx_version}"
+            attribute = "${device.attr.gfx_target}"
             operator  = "set_contains_any"
             value     = "gfx90a,gfx942,gfx950"
           }

@@ -247,7 +247,12 @@ func (n *Node) readMemory(host *sysfs.FS, dir string) {
 			continue
 		}
 		properties := parseProperties(data)
-		if heap := properties["heap_type"]; heap != heapPublic && heap != heapPrivate {
+		heap, ok := properties["heap_type"]
+		if !ok {
+			n.MemoryErr = errors.Join(n.MemoryErr, fmt.Errorf("%s/%s: %w", dir, bank, errNoProperties))
+			continue
+		}
+		if heap != heapPublic && heap != heapPrivate {
 			continue
 		}
 		size := properties["size_in_bytes"]

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/nomad-devices/nomad-devices/core/sysfs"
 )
@@ -71,7 +72,9 @@ func New(host *sysfs.FS) *Names {
 func (n *Names) Of(id ID, product string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	product = clean(product)
+	if product = clean(product); len(product) == longest || !strings.ContainsFunc(product, unicode.IsLetter) {
+		product = "" // no board is called like that
+	}
 	asked := decision{id, product}
 	if name, ok := n.decided[asked]; ok {
 		return name
@@ -204,6 +207,9 @@ func fromPCIIDs(data []byte, device uint16) string {
 	return ""
 }
 
+// longest is the most bytes of a name.
+const longest = 96
+
 // clean returns a name that can be shown: printable, with single blanks, not too
 // long. Files of a host may hold anything.
 func clean(name string) string {
@@ -214,7 +220,6 @@ func clean(name string) string {
 		}
 		return r
 	}, name)
-	const longest = 96
 	if len(name) > longest {
 		name = strings.ToValidUTF8(name[:longest], "")
 	}
