@@ -26,8 +26,10 @@ type Scan struct {
 	mu      sync.Mutex
 	claims  map[string]string // by claim, the family
 	entries map[string]memo[[]Entry]
-	vendors map[core.PCIAddress]memo[uint16]
-	ids     map[core.PCIAddress]memo[pci.ID]
+	// functions are the entries that are named like PCI functions.
+	functions map[string]memo[[]Entry]
+	vendors   map[core.PCIAddress]memo[uint16]
+	ids       map[core.PCIAddress]memo[pci.ID]
 }
 
 type memo[T any] struct {
@@ -39,10 +41,11 @@ type memo[T any] struct {
 func NewScan(host *sysfs.FS, memory *Memory) *Scan {
 	return &Scan{
 		Host: host, Memory: memory,
-		claims:  map[string]string{},
-		entries: map[string]memo[[]Entry]{},
-		vendors: map[core.PCIAddress]memo[uint16]{},
-		ids:     map[core.PCIAddress]memo[pci.ID]{},
+		claims:    map[string]string{},
+		entries:   map[string]memo[[]Entry]{},
+		functions: map[string]memo[[]Entry]{},
+		vendors:   map[core.PCIAddress]memo[uint16]{},
+		ids:       map[core.PCIAddress]memo[pci.ID]{},
 	}
 }
 
@@ -103,6 +106,10 @@ func (s *Scan) Functions() ([]Entry, error) { return s.PCIEntries(pci.Devices) }
 // PCIEntries is [Scan.Entries] without the entries that are not named like a PCI
 // function, as those of a driver's directory are.
 func (s *Scan) PCIEntries(dir string) ([]Entry, error) {
+	return remember(s, s.functions, dir, func() ([]Entry, error) { return s.functionsIn(dir) })
+}
+
+func (s *Scan) functionsIn(dir string) ([]Entry, error) {
 	all, err := s.Entries(dir)
 	var functions []Entry
 	for _, e := range all {
@@ -132,14 +139,14 @@ func (s *Scan) PCI(address core.PCIAddress) (pci.ID, error) {
 }
 
 // remember returns what read returned the first time.
-func remember[T any](s *Scan, in map[core.PCIAddress]memo[T], address core.PCIAddress, read func() (T, error)) (T, error) {
+func remember[K ~string, T any](s *Scan, in map[K]memo[T], key K, read func() (T, error)) (T, error) {
 	s.mu.Lock()
-	m, ok := in[address]
+	m, ok := in[key]
 	s.mu.Unlock()
 	if !ok {
 		m.value, m.err = read()
 		s.mu.Lock()
-		in[address] = m
+		in[key] = m
 		s.mu.Unlock()
 	}
 	return m.value, m.err
