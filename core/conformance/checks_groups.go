@@ -208,9 +208,9 @@ func lookTypes(groups []*device.DeviceGroup, p *problems) {
 	})(groups, p)
 }
 
-// otherVersions match what is called a version and is compared as text: numbers of
-// firmware, which are hexadecimal, and names with a version in them ("gfx942").
-var otherVersions = regexp.MustCompile(`^[0-9A-Fa-f]+([.-][0-9A-Fa-f]+)+$|^[a-z]+[0-9a-f]+$`)
+// firmware matches numbers that are called versions and are none: those of
+// firmware, which are hexadecimal.
+var firmware = regexp.MustCompile(`^[0-9A-Fa-f]+([.-][0-9A-Fa-f]+)+$`)
 
 func lookVersions(g *device.DeviceGroup, key string, a *structs.Attribute, p *problems) {
 	if !versionKey.MatchString(key) {
@@ -220,7 +220,7 @@ func lookVersions(g *device.DeviceGroup, key string, a *structs.Attribute, p *pr
 		p.add("group %s: the version %s is %s and no text", groupName(g), key, renderAttribute(a))
 		return
 	}
-	if _, err := version.NewVersion(*a.String); err != nil && !otherVersions.MatchString(*a.String) {
+	if _, err := version.NewVersion(*a.String); err != nil && !firmware.MatchString(*a.String) {
 		p.add("group %s: the version %s = %q does not parse", groupName(g), key, *a.String)
 	}
 }
