@@ -176,7 +176,7 @@ func (c *card) locate() {
 		return
 	}
 	c.dir, c.bridge = dir, ""
-	for _, part := range strings.Split(path.Dir(dir), "/") {
+	for part := range strings.SplitSeq(path.Dir(dir), "/") {
 		address, err := pci.ParseAddress(part)
 		if err != nil {
 			continue
@@ -240,7 +240,7 @@ func (c *card) device(d core.Device, attributes facts, s sighting, part int, n *
 		r.node.RenderMinor, _ = c.vendor.renderMinor(c.address) // a fault if it stays unknown
 	}
 	d.Attributes = withNode(attributes, n, part)
-	d.Faults = append(d.Faults[:len(d.Faults):len(d.Faults)], c.renderFaults(r)...)
+	d.Faults = slices.Concat(d.Faults, c.renderFaults(r))
 	d.Ref = r
 	return d
 }

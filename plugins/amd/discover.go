@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -54,12 +55,18 @@ func readDriver(host *sysfs.FS) *driver {
 		return &d
 	}
 	d.source = "kernel"
-	d.version, d.err = host.ReadString("/proc/sys/kernel/osrelease")
-	if d.err == nil && !word(d.version).Known() {
+	release, err := host.ReadString("/proc/sys/kernel/osrelease")
+	d.version, d.err = kernelVersion.FindString(release), err
+	if err == nil && d.version == "" {
 		d.err = sysfs.ErrMalformed
 	}
 	return &d
 }
+
+// kernelVersion matches the version at the beginning of a kernel's release: "6.14.0"
+// of "6.14.0-29-generic". What distributions write behind it is no version for Nomad,
+// or one before the release.
+var kernelVersion = regexp.MustCompile(`^\d+(\.\d+)+`)
 
 // sighting is what a scan saw of one GPU before its own files are read.
 type sighting struct {

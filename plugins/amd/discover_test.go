@@ -18,7 +18,7 @@ import (
 )
 
 // file returns a machine of testdata.
-func file(t testing.TB, name string) string {
+func file(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name+".tsv"))
 	if err != nil {
@@ -53,7 +53,7 @@ var (
 )
 
 // machines are the machines of the goldens.
-func machines(t testing.TB) map[string]string {
+func machines(t *testing.T) map[string]string {
 	t.Helper()
 	return map[string]string{
 		"8xmi300x":   machine(eight(spx)...),
@@ -201,7 +201,7 @@ func (b *bench) properties(node int, name, value string) {
 		b.t.Fatal(err)
 	}
 	var lines []string
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		if strings.HasPrefix(line, name+" ") {
 			if value == "" {
 				continue
@@ -341,7 +341,7 @@ func TestSettle(t *testing.T) {
 	// The driver comes between the listing of the bus and the second look.
 	b := newBench(t, machine(server))
 	first := true
-	b.Vendor.host = sysfs.New(b.root, sysfs.WithHook(func(op, path string) error {
+	b.host = sysfs.New(b.root, sysfs.WithHook(func(_, path string) error {
 		if strings.HasSuffix(path, server.address+"/driver") && first {
 			first = false
 			return syscall.ENOENT

@@ -90,6 +90,7 @@ const (
 )
 
 func newTorture(t *testing.T, tsv string) *torture {
+	t.Helper()
 	return &torture{t: t, root: sysfstest.UnpackText(t, tsv), seen: map[string]bool{}}
 }
 
@@ -221,7 +222,7 @@ func (x *torture) compare(b *bench, way broken, path string, known bool) {
 	for id, text := range x.sound {
 		address := line(text, "  pci ")
 		_, unidentified := s.devices[address+"?"]
-		switch absent := way.errno == syscall.ENOENT || way.errno == syscall.ENODEV; {
+		switch absent := sysfs.IsAbsent(way.errno); {
 		case now[id] != "":
 			if group := line(now[id], "  group "); group != line(text, "  group ") {
 				x.t.Errorf("%s: %s moves to %s", at, id, group)
@@ -237,13 +238,11 @@ func (x *torture) compare(b *bench, way broken, path string, known bool) {
 
 // foreign reports whether a file has nothing to do with the other GPU.
 func (x *torture) foreign(path string) bool {
-	if x.minor < 0 {
-		return false
+	if strings.Contains(path, "/topology/nodes/") {
+		return !strings.Contains(path, fmt.Sprintf("/nodes/%d/", x.node))
 	}
-	for _, of := range []string{
-		fmt.Sprintf("/nodes/%d/", x.node), fmt.Sprintf("renderD%d", x.minor), otherAddress, "/topology/", "/kfd/proc", "/sys/module", "/proc/sys", "/dev/kfd",
-	} {
-		if strings.Contains(path, of) && !(of == "/topology/" && strings.Contains(path, "/nodes/") && path != "/sys/class/kfd/kfd/topology/nodes") {
+	for _, of := range []string{"/topology", "/kfd/proc", "/sys/module", "/proc/sys", "/dev/kfd", otherAddress, fmt.Sprintf("renderD%d", x.minor)} {
+		if strings.Contains(path, of) {
 			return false
 		}
 	}
@@ -277,7 +276,7 @@ func told(text, l string) bool {
 // allowed are lines that may be there: what is not known, what is wrong, what a second
 // source says, and what absence means.
 func (x *torture) allowed(l, path string, way broken, known bool) bool {
-	absent := way.errno == syscall.ENOENT || way.errno == syscall.ENODEV
+	absent := sysfs.IsAbsent(way.errno)
 	base := filepath.Base(path)
 	switch {
 	case strings.HasSuffix(l, "= unknown"), strings.HasPrefix(l, "fault "), strings.HasPrefix(l, "no grant: "), strings.HasPrefix(l, "stats: "):

@@ -24,15 +24,17 @@ func inBed(t *testing.T, test func(b sickbed), change ...func(*Config)) {
 	synctest.Test(t, func(t *testing.T) { test(sickbed{newBench(t, machine(server), change...), t}) })
 }
 
-func (b sickbed) set(name, content string)    { b.t.Helper(); b.bench.set(server.address, name, content) }
+func (b sickbed) set(name, content string) { b.t.Helper(); b.bench.set(server.address, name, content) }
+
 func (b sickbed) fail(name string, err error) { b.t.Helper(); b.bench.fail(server.address, name, err) }
+
 func (b sickbed) counts(block string, n ...int) {
 	b.t.Helper()
-	text := ""
+	var text strings.Builder
 	for i, n := range n {
-		text += fmt.Sprintf("%s: %d\n", []string{"ue", "ce", "de"}[i], n)
+		fmt.Fprintf(&text, "%s: %d\n", []string{"ue", "ce", "de"}[i], n)
 	}
-	b.set("ras/"+block+"_err_count", text)
+	b.set("ras/"+block+"_err_count", text.String())
 }
 
 // after looks when some time has passed, and compares the faults.

@@ -34,55 +34,75 @@ func TestGrant(t *testing.T) {
 		want   core.Grant
 	}{
 		{
-			"by default", []gpu{server}, nil, "GPU-9e3779b97f4a7c15",
+			"by default",
+			[]gpu{server},
+			nil, "GPU-9e3779b97f4a7c15",
 			core.Grant{Env: gpuEnv, Lists: list(envROCR, "GPU-9e3779b97f4a7c15"), Nodes: rw("/dev/kfd", "/dev/dri/renderD128")},
 		},
 		{
-			"with the card node", []gpu{server}, func(c *Config) { c.CardNode = true }, "GPU-9e3779b97f4a7c15",
+			"with the card node",
+			[]gpu{server},
+			func(c *Config) { c.CardNode = true }, "GPU-9e3779b97f4a7c15",
 			core.Grant{Env: gpuEnv, Lists: list(envROCR, "GPU-9e3779b97f4a7c15"), Nodes: rw("/dev/kfd", "/dev/dri/renderD128", "/dev/dri/card1")},
 		},
 		{
-			"by index", []gpu{radeon, server}, func(c *Config) { c.ROCRVisibleDevices = visibleIndex }, "GPU-9e3779b97f4a7c15",
+			"by index",
+			[]gpu{radeon, server},
+			func(c *Config) { c.ROCRVisibleDevices = visibleIndex }, "GPU-9e3779b97f4a7c15",
 			core.Grant{
 				Env:   map[string]string{"AMD_GPU_GPU_9E3779B97F4A7C15": "/dev/dri/renderD129"},
 				Lists: list(envROCR, "1"), Nodes: rw("/dev/kfd", "/dev/dri/renderD129"),
 			},
 		},
 		{
-			"without the variable", []gpu{server}, func(c *Config) { c.ROCRVisibleDevices = visibleNone }, "GPU-9e3779b97f4a7c15",
+			"without the variable",
+			[]gpu{server},
+			func(c *Config) { c.ROCRVisibleDevices = visibleNone }, "GPU-9e3779b97f4a7c15",
 			core.Grant{Env: gpuEnv, Nodes: rw("/dev/kfd", "/dev/dri/renderD128")},
 		},
 		{
-			"the runtime", []gpu{server}, func(c *Config) { c.Access = accessRuntime }, "GPU-9e3779b97f4a7c15",
+			"the runtime",
+			[]gpu{server},
+			func(c *Config) { c.Access = accessRuntime }, "GPU-9e3779b97f4a7c15",
 			core.Grant{Lists: list(envRuntime, "0x9e3779b97f4a7c15")},
 		},
 		{
-			"a partition", []gpu{cpx}, func(c *Config) { c.CardNode = true }, "GPU-71c0a1d2e3f40501/cpx7",
+			"a partition",
+			[]gpu{cpx},
+			func(c *Config) { c.CardNode = true }, "GPU-71c0a1d2e3f40501/cpx7",
 			core.Grant{
 				Env:   map[string]string{"AMD_GPU_GPU_71C0A1D2E3F40501_CPX7": "/dev/dri/renderD135"},
 				Nodes: rw("/dev/kfd", "/dev/dri/renderD135", "/dev/dri/card8"), // all partitions show one unique ID: a token would mean eight
 			},
 		},
 		{
-			"a partition by index", []gpu{server, cpx}, func(c *Config) { c.ROCRVisibleDevices = visibleIndex }, "GPU-71c0a1d2e3f40501/cpx7",
+			"a partition by index",
+			[]gpu{server, cpx},
+			func(c *Config) { c.ROCRVisibleDevices = visibleIndex }, "GPU-71c0a1d2e3f40501/cpx7",
 			core.Grant{
 				Env:   map[string]string{"AMD_GPU_GPU_71C0A1D2E3F40501_CPX7": "/dev/dri/renderD136"},
 				Lists: list(envROCR, "8"), Nodes: rw("/dev/kfd", "/dev/dri/renderD136"),
 			},
 		},
 		{
-			"a whole GPU beside a divided one of its model", []gpu{cpx, spx}, nil, "GPU-71c0a1d2e3f40500",
+			"a whole GPU beside a divided one of its model",
+			[]gpu{cpx, spx},
+			nil, "GPU-71c0a1d2e3f40500",
 			core.Grant{
 				Env:   map[string]string{"AMD_GPU_GPU_71C0A1D2E3F40500": "/dev/dri/renderD136"},
 				Lists: list(envROCR, "GPU-71c0a1d2e3f40500"), Nodes: rw("/dev/kfd", "/dev/dri/renderD136"),
 			},
 		},
 		{
-			"without a unique ID", []gpu{noUID, server}, nil, "PCI-0000:03:00.0",
+			"without a unique ID",
+			[]gpu{noUID, server},
+			nil, "PCI-0000:03:00.0",
 			core.Grant{Env: map[string]string{"AMD_GPU_PCI_0000_03_00_0": "/dev/dri/renderD128"}, Nodes: rw("/dev/kfd", "/dev/dri/renderD128")},
 		},
 		{
-			"with another one's unique ID", []gpu{server, twin}, nil, "PCI-0000:c1:00.0",
+			"with another one's unique ID",
+			[]gpu{server, twin},
+			nil, "PCI-0000:c1:00.0",
 			core.Grant{Env: map[string]string{"AMD_GPU_PCI_0000_C1_00_0": "/dev/dri/renderD128"}, Nodes: rw("/dev/kfd", "/dev/dri/renderD128")},
 		},
 	} {

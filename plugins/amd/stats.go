@@ -293,8 +293,11 @@ func (m *meter) firmware(p *parentReadings) {
 		stat  *describe.Stat
 		field gpumetrics.Field
 	}{
-		{statTemperature, gpumetrics.TempHotspot}, {statTempMemory, gpumetrics.TempMem}, {statPower, gpumetrics.SocketPower},
-		{statCoreClock, gpumetrics.GFXClock}, {statMemoryClock, gpumetrics.MemClock},
+		{statTemperature, gpumetrics.TempHotspot},
+		{statTempMemory, gpumetrics.TempMem},
+		{statPower, gpumetrics.SocketPower},
+		{statCoreClock, gpumetrics.GFXClock},
+		{statMemoryClock, gpumetrics.MemClock},
 		{statPCIeBandwidth, gpumetrics.PCIeBandwidth},
 	} {
 		if value, ok := p.metrics.Float(s.field); ok && !m.has(s.stat) {

@@ -184,7 +184,9 @@ func TestMeasureFails(t *testing.T) {
 		t.Errorf("a device that was never read: %v", err)
 	}
 	d := b.good().only(t)
-	b.Vendor.host.Close()
+	if err := b.host.Close(); err != nil {
+		t.Fatal(err)
+	}
 	if readings, err := b.Measure(t.Context(), d); err == nil {
 		t.Errorf("nothing can be read: %v", readings)
 	}

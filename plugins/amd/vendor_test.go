@@ -22,19 +22,19 @@ import (
 // bench is a vendor on a machine of files.
 type bench struct {
 	*Vendor
-	t      testing.TB
+	t      *testing.T
 	root   string
 	faults *sysfstest.Faults
 }
 
 // newBench makes a vendor on a machine. change may alter the configuration.
-func newBench(t testing.TB, tsv string, change ...func(*Config)) *bench {
+func newBench(t *testing.T, tsv string, change ...func(*Config)) *bench {
 	t.Helper()
 	return newBenchOn(t, sysfstest.UnpackText(t, tsv), change...)
 }
 
 // newBenchOn is newBench on the machine below root.
-func newBenchOn(t testing.TB, root string, change ...func(*Config)) *bench {
+func newBenchOn(t *testing.T, root string, change ...func(*Config)) *bench {
 	t.Helper()
 	cfg := config.Defaults[Config]()
 	for _, c := range change {
@@ -161,7 +161,7 @@ func (b *bench) good() scan {
 func (s scan) ids() []string { return slices.Sorted(maps.Keys(s.devices)) }
 
 // only returns the one device of the scan.
-func (s scan) only(t testing.TB) core.Device {
+func (s scan) only(t *testing.T) core.Device {
 	t.Helper()
 	if len(s.devices) != 1 {
 		t.Fatalf("devices: %v (errors %v, notes %v), want one", s.ids(), s.errs, s.notes)

@@ -83,7 +83,7 @@ func (w *whereabouts) uevent(e uevent.Event, emit func(core.Event)) bool {
 // (Documentation/gpu/drm-uapi.rst, device wedging).
 func (w *whereabouts) wedged(path, recovery string, emit func(core.Event)) {
 	var ids []string
-	for _, part := range strings.Split(path, "/") {
+	for part := range strings.SplitSeq(path, "/") {
 		if address, err := pci.ParseAddress(part); err == nil {
 			ids = append(ids, w.byAddress[address]...)
 		}
