@@ -199,22 +199,27 @@ func (r *run) until(ctx context.Context, what string, ok func(ids []string, heal
 	return nil
 }
 
-// warmUp has everything happen once that makes a process grow once: each card
-// hangs, which takes a thread that the Go runtime keeps for later, and many
-// streams are open.
+// warmUp has everything happen once that makes a process grow once: all cards
+// hang at the same time, each of which takes a thread that the Go runtime keeps
+// for later, and many streams are open.
 func (r *run) warmUp(ctx context.Context) error {
 	const gpus = 8
 	if err := r.until(ctx, "all devices", func(_ []string, healthy int) bool { return healthy == gpus }); err != nil {
 		return err
 	}
-	if err := r.machine.Hang(nvidia.AllGPUs, nvidia.EveryFunction); err != nil {
-		return err
+	// Not [nvidia.AllGPUs]: when listing them hangs, no card is asked.
+	for gpu := range gpus {
+		if err := r.machine.Hang(gpu, nvidia.EveryFunction); err != nil {
+			return err
+		}
 	}
 	if err := r.until(ctx, "all devices to hang", func(_ []string, healthy int) bool { return healthy == 0 }); err != nil {
 		return err
 	}
-	if err := r.machine.Release(nvidia.AllGPUs, nvidia.EveryFunction); err != nil {
-		return err
+	for gpu := range gpus {
+		if err := r.machine.Release(gpu, nvidia.EveryFunction); err != nil {
+			return err
+		}
 	}
 	r.streams(ctx, 30)
 	return r.until(ctx, "all devices to be back", func(_ []string, healthy int) bool { return healthy == gpus })
