@@ -125,6 +125,7 @@ func (c *card) absent(s sighting) (devices []core.Device, err error, done bool) 
 			Reason: "the driver amdgpu is not bound to the GPU",
 			Remedy: "see the kernel log for why (dmesg | grep amdgpu), then load the module or bind the GPU",
 		})
+		devices[0].Cleared = []string{codeWedged} // that was the driver's word
 		return devices, err, true
 	case len(s.nodes) > 0:
 		c.computes = true

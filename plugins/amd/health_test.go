@@ -139,6 +139,9 @@ func TestUncorrectedErrors(t *testing.T) {
 			if d.ID != "" || d.PCI != core.PCIAddress(server.address) {
 				t.Errorf("unbound: %+v", d)
 			}
+			if !slices.Contains(d.Cleared, codeWedged) {
+				t.Errorf("what the driver gave up stays so without it: %v", d.Cleared)
+			}
 			b.faults.Set(driver, nil)
 			b.counts("umc", 0, 0)
 			b.after(tick, "bound again")
