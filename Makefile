@@ -15,7 +15,7 @@ GO_TAGS  := grpcnotrace
 GO_COLD  := google.golang.org/... golang.org/x/net/... net/... crypto/... html/... text/... go/... encoding/gob
 GO_BUILD := -tags $(GO_TAGS) -trimpath $(foreach p,$(GO_COLD),-gcflags=$(p)=-l)
 # The plugins that need no cgo.
-STATIC   := amd
+STATIC   := amd fpga
 export CGO_CFLAGS ?= -O2 -g0 -Wno-deprecated-declarations
 
 .DEFAULT_GOAL := help

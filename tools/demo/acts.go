@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +26,7 @@ func bigGPU(count int) agent.Request {
 
 func (s *stage) showNode(ctx context.Context) error {
 	s.say.act("What Nomad's scheduler sees")
-	want := map[string]int{rig.H100: 2, rig.T4: 2, rig.MIG: 2, mi300x: 2, mi300xCPX: 8, mi210: 2}
+	want := map[string]int{rig.H100: 2, rig.T4: 2, rig.MIG: 2, mi300x: 2, mi300xCPX: 8, mi210: 2, n6001: 1, d5005NLB0: 1, d5005NLB3: 1, u250: 1, v70: 1}
 	groups, err := s.wait(ctx, "the simulated devices on the node", func(groups []*api.NodeDeviceResource) bool {
 		got := map[string]int{}
 		for _, g := range groups {
@@ -56,7 +55,8 @@ func (s *stage) showDevices(groups []*api.NodeDeviceResource, attributes ...stri
 		name := g.Vendor + "/" + g.Type + "/" + g.Name
 		for i, instance := range g.Instances {
 			if rest := len(g.Instances) - i; i == shown-1 && rest > 1 && len(agent.Healthy(g)) == len(g.Instances) {
-				rows = append(rows, []string{"", fmt.Sprintf("and %d more", rest), "healthy"})
+				more := []string{"", fmt.Sprintf("and %d more", rest), "healthy"}
+				rows = append(rows, append(more, make([]string, len(attributes))...)) // columns end where a row does
 				break
 			}
 			health := "healthy"
@@ -84,11 +84,13 @@ func (s *stage) showDevices(groups []*api.NodeDeviceResource, attributes ...stri
 
 // runJobs runs a batch job per driver and one that no GPU can serve.
 func (s *stage) runJobs(ctx context.Context) error {
-	s.say.act("Jobs ask for GPUs by their attributes, and write down what they get")
+	s.say.act("Jobs ask for devices by their attributes, and write down what they get")
 	turing := agent.Request{Device: "nvidia/gpu", Constraints: []agent.Constraint{{Attribute: "architecture", Value: "turing"}}}
 	slice := agent.Request{Device: "nvidia/mig", Constraints: []agent.Constraint{{Attribute: "mig_profile", Value: "3g.40gb"}}}
 	huge := agent.Request{Device: "gpu", Constraints: []agent.Constraint{{Attribute: "memory", Operator: ">=", Value: "150 GiB"}}}
 	parts := agent.Request{Device: "amd/gpu-partition", Count: 2}
+	port := agent.Request{Device: "fpga", Constraints: []agent.Constraint{{Attribute: "afu_uuid", Value: nlb3}}}
+	alveo := agent.Request{Device: "amd/fpga", Constraints: []agent.Constraint{{Attribute: "board", Value: "u250"}}}
 	jobs := []struct {
 		spec  agent.Spec
 		group string
@@ -99,6 +101,8 @@ func (s *stage) runJobs(ctx context.Context) error {
 		{s.binaries.Task("notebook", "exec", false, slice), rig.MIG},
 		{s.binaries.Task("huge-model", "exec", false, huge), mi300x},
 		{s.binaries.Task("small-models", "exec", false, parts), mi300xCPX},
+		{s.binaries.Task("loopback", "exec", false, port), d5005NLB3},
+		{s.binaries.Task("transcoder", "exec", false, alveo), u250},
 	}
 	if s.docker != nil {
 		spec := s.binaries.Task("container", "docker", false, bigGPU(1))
@@ -166,7 +170,9 @@ func (s *stage) showJob(spec agent.Spec, given []string, r report.Report) {
 		}
 		s.say.line("  sees         %s=%s", key, shortList(strings.Split(r.Env[key], ",")))
 	}
-	s.say.line("               and %d of one device each", single)
+	if single > 0 {
+		s.say.line("               and %d of one device each", single)
+	}
 	if len(r.Nodes) == 0 {
 		s.say.line("  sees in /dev what the host has there, since %s does not isolate: no such device", spec.Driver)
 		return
@@ -176,92 +182,6 @@ func (s *stage) showJob(spec agent.Spec, given []string, r report.Report) {
 		nodes = append(nodes, strings.TrimPrefix(node.Path, "/dev/"))
 	}
 	s.say.line("  sees in /dev %s", strings.Join(nodes, ", "))
-}
-
-// check compares what a task got with what the plugin promises.
-func (s *stage) check(ctx context.Context, spec agent.Spec, group string, given []string, r report.Report) error {
-	if len(given) != max(spec.Devices[0].Count, 1) {
-		return fmt.Errorf("it was given %d devices", len(given))
-	}
-	groups, err := s.agent.Devices(ctx)
-	if err != nil {
-		return err
-	}
-	var vendor string
-	for _, id := range given {
-		g := groupOf(groups, id)
-		if g == nil || g.Name != group {
-			return fmt.Errorf("%s is not a %q, which it asked for", id, group)
-		}
-		vendor = g.Vendor
-	}
-	if value, set := r.Env[visible[vendor]]; set {
-		ids := strings.Split(value, ",")
-		slices.Sort(ids)
-		if !slices.Equal(ids, given) {
-			return fmt.Errorf("%s is %q, and it was given %s", visible[vendor], value, strings.Join(given, ","))
-		}
-	} else if group != mi300xCPX { // of parts of a GPU only the nodes tell
-		return fmt.Errorf("%s is not set", visible[vendor])
-	}
-	if spec.Driver == "raw_exec" {
-		return nil
-	}
-	want, err := s.nodesOf(given)
-	if err != nil {
-		return err
-	}
-	for _, node := range want {
-		at := slices.IndexFunc(r.Nodes, func(n report.Node) bool { return n.Path == node })
-		if at < 0 {
-			return fmt.Errorf("%s is missing in the task", node)
-		}
-		if !r.Nodes[at].Allowed {
-			return fmt.Errorf("the task cannot open %s: %s", node, r.Nodes[at].Error)
-		}
-	}
-	for _, node := range r.Nodes {
-		if ofOneGPU.MatchString(node.Path) && !slices.Contains(want, node.Path) {
-			return fmt.Errorf("the task also sees %s, which it was not given", node.Path)
-		}
-	}
-	return nil
-}
-
-// visible are the variables that name a task's devices to the vendors' software.
-var visible = map[string]string{"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "ROCR_VISIBLE_DEVICES"}
-
-// ofOneGPU matches the nodes that a task must see of its own devices alone.
-var ofOneGPU = regexp.MustCompile(`^/dev/(nvidia|dri/renderD)\d+$`)
-
-// nodesOf returns the nodes that a task with these devices cannot do without.
-func (s *stage) nodesOf(ids []string) ([]string, error) {
-	var nodes []string
-	gpus, err := s.machine.GPUs()
-	if err != nil {
-		return nil, err
-	}
-	cards, err := s.amd.Cards()
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
-		for _, c := range cards {
-			nodes = append(nodes, c.Nodes[id]...)
-		}
-		n, err := s.machine.Find(id)
-		if err != nil {
-			continue // it is not NVIDIA's
-		}
-		nodes = append(nodes, "/dev/nvidiactl", "/dev/nvidia-uvm")
-		for _, gpu := range gpus {
-			if gpu.Number == n {
-				nodes = append(nodes, fmt.Sprintf("/dev/nvidia%d", gpu.Minor))
-			}
-		}
-	}
-	slices.Sort(nodes)
-	return slices.Compact(nodes), nil
 }
 
 // breakGPU breaks the first H100.

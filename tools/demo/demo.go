@@ -1,5 +1,5 @@
 // Package demo is the demonstration that `make demo` runs: a real Nomad agent
-// with the plugins of all vendors on simulated hardware. Jobs ask for devices by
+// with all plugins on simulated hardware. Jobs ask for devices by
 // their attributes, a GPU breaks, work goes elsewhere, the GPU is mended and used
 // again. What is shown is also checked: the demonstration fails if something is
 // not as promised.
@@ -21,6 +21,7 @@ import (
 	"github.com/nomad-devices/nomad-devices/tools/nomad/docker"
 	"github.com/nomad-devices/nomad-devices/tools/nomad/rig"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/amd"
+	"github.com/nomad-devices/nomad-devices/tools/simulate/fpga"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/nvidia"
 )
 
@@ -36,6 +37,7 @@ type stage struct {
 	binaries rig.Binaries
 	machine  *nvidia.Machine
 	amd      *amd.Machine
+	fpga     *fpga.Machine
 	agent    *agent.Agent
 	docker   *docker.Engine // nil without one
 }
@@ -48,8 +50,8 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 		return fmt.Errorf("this machine cannot run the demonstration, it needs\n%w", err)
 	}
 	begun := time.Now()
-	say := &narrator{out: out, acts: 7}
-	say.line("A real Nomad agent schedules real tasks onto simulated GPUs.")
+	say := &narrator{out: out, acts: 8}
+	say.line("A real Nomad agent schedules real tasks onto simulated GPUs and FPGAs.")
 
 	dir, err := os.MkdirTemp("", "nomad-devices-demo-")
 	if err != nil {
@@ -77,6 +79,7 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 		s.runBeside,
 		s.mendGPU,
 		s.breakMemory,
+		s.overheatFPGA,
 	} {
 		if err := act(ctx); err != nil {
 			if ctx.Err() != nil {
@@ -108,14 +111,18 @@ func (s *stage) prepare(ctx context.Context, dir string) error {
 	if s.amd, err = amd.Start(filepath.Join(dir, "amd"), "mixed-instinct", nil); err != nil {
 		return err
 	}
+	if s.fpga, err = fpga.Start(filepath.Join(dir, "fpga"), "mixed-fpga", nil); err != nil {
+		return err
+	}
 	s.say.line("The simulated hardware: two H100, two T4, and an H100 cut into two MIG instances;")
-	s.say.line("two MI300X, two MI210, and an MI300X divided into eight partitions.")
+	s.say.line("two MI300X, two MI210, and an MI300X divided into eight partitions;")
+	s.say.line("an Intel N6001 and a D5005 with two ports, an Alveo U250 and a V70.")
 
 	config, err := s.binaries.AgentConfig(dir, s.machine, rig.Quick, `access = "devices"`)
 	if err != nil {
 		return err
 	}
-	config.Plugins = append(config.Plugins, s.binaries.Beside("amd", s.amd, rig.Quick, `ras_period = "1s"`))
+	config.Plugins = append(config.Plugins, s.binaries.Beside("amd", s.amd, rig.Quick, `ras_period = "1s"`), s.binaries.Beside("fpga", s.fpga, rig.Quick))
 	if engine, err := docker.Find(ctx); err != nil {
 		s.say.line("The docker driver is left out: %v.", err)
 	} else if err := engine.Import(ctx, image, s.binaries.Probe, "probe"); err != nil {
@@ -151,6 +158,9 @@ func (s *stage) clean() error {
 	}
 	if s.amd != nil {
 		errs = append(errs, s.amd.Stop())
+	}
+	if s.fpga != nil {
+		errs = append(errs, s.fpga.Stop())
 	}
 	return errors.Join(errs...)
 }

@@ -25,7 +25,7 @@ func TestNode(t *testing.T) {
 	n.allHealthy(t)
 
 	t.Run("fingerprint", n.testFingerprint)
-	t.Run("statistics", n.testStatistics)
+	t.Run("statistics", func(t *testing.T) { n.testStatistics(t, n.allHealthy(t)) })
 	t.Run("raw_exec", n.testRawExec)
 	t.Run("exec", n.testExec)
 	t.Run("docker", func(t *testing.T) {
@@ -94,10 +94,9 @@ func (n *node) testFingerprint(t *testing.T) {
 	}
 }
 
-func (n *node) testStatistics(t *testing.T) {
+func (n *node) testStatistics(t *testing.T, groups []*api.NodeDeviceResource) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	groups := n.allHealthy(t)
 	// The client measures every second and starts some time after the node is
 	// ready.
 	var missing string
@@ -127,8 +126,13 @@ func incomplete(groups []*api.NodeDeviceResource, stats []*api.DeviceGroupStats)
 				return instance.ID + " has no statistics"
 			}
 			names := []string{"Memory state"}
-			if g.Type == "gpu" {
+			switch g.Type {
+			case "gpu":
 				names = append(names, "Temperature", "Power usage")
+			case "gpu-partition":
+				names = []string{"Temperature", "Power usage"} // of the whole GPU
+			case "fpga":
+				names = []string{"temperature", "power"}
 			}
 			for _, name := range names {
 				if s.Stats.Attributes[name] == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/nomad-devices/nomad-devices/tools/nomad/agent"
 	"github.com/nomad-devices/nomad-devices/tools/nomad/rig"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/amd"
+	"github.com/nomad-devices/nomad-devices/tools/simulate/fpga"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/machine"
 )
 
@@ -26,14 +27,19 @@ func TestVendors(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { do(t, gpus.Stop()) })
+	fpgas, err := fpga.Start(filepath.Join(shortDir(t), "fpga"), "mixed-fpga", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { do(t, fpgas.Stop()) })
 	n := newNode(t, options{settings: `access = "devices"`, docker: engine, beside: []agent.Plugin{
-		b.Beside("amd", gpus, rig.Quick, `ras_period = "1s"`),
+		b.Beside("amd", gpus, rig.Quick, `ras_period = "1s"`), b.Beside("fpga", fpgas, rig.Quick),
 	}})
-	m := mixed{node: n, amd: gpus, all: 6 + 12}
+	m := mixed{node: n, amd: gpus, fpga: fpgas, all: 6 + 12 + 5}
 	m.healthy(t, m.all)
 
 	t.Run("fingerprint", m.testFingerprint)
-	t.Run("statistics", n.testStatistics)
+	t.Run("statistics", func(t *testing.T) { n.testStatistics(t, m.healthy(t, m.all)) })
 	t.Run("exec", func(t *testing.T) { m.testWholeGPU(t, "exec") })
 	t.Run("docker", func(t *testing.T) {
 		if engine == nil {
@@ -41,20 +47,24 @@ func TestVendors(t *testing.T) {
 		}
 		m.testWholeGPU(t, "docker")
 		m.testPartitions(t, "docker")
+		m.testFPGAs(t, "docker")
 	})
 	t.Run("partitions", func(t *testing.T) { m.testPartitions(t, "exec") })
+	t.Run("FPGAs", func(t *testing.T) { m.testFPGAs(t, "exec") })
 	t.Run("one constraint for all vendors", m.testAnyVendor)
 	t.Run("two vendors in one task", m.testBothVendors)
 	t.Run("a GPU breaks", m.testBreak)
+	t.Run("an FPGA breaks", m.testBreakFPGA)
 	t.Run("a GPU is divided anew", m.testDivide)
 	t.Run("the driver goes and comes", m.testReload)
 }
 
-// mixed is a node with GPUs of two vendors.
+// mixed is a node with GPUs of two vendors, and FPGAs.
 type mixed struct {
 	*node
-	amd *amd.Machine
-	all int // devices of all vendors
+	amd  *amd.Machine
+	fpga *fpga.Machine
+	all  int // devices of all vendors
 }
 
 const (
@@ -69,33 +79,43 @@ var (
 	mi210GPUs  = []int{3, 4}
 )
 
-// card returns a card of the simulated machine.
-func (m mixed) card(t *testing.T, number int) machine.Card {
+// cardOf returns a card of a simulated machine by its number.
+func cardOf(t *testing.T, m interface {
+	Cards() ([]machine.Card, error)
+}, number int) machine.Card {
 	t.Helper()
-	cards, err := m.amd.Cards()
+	cards, err := m.Cards()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range cards {
-		if c.Number == number {
-			return c
-		}
+	at := slices.IndexFunc(cards, func(c machine.Card) bool { return c.Number == number })
+	if at < 0 {
+		t.Fatalf("there is no card %d", number)
 	}
-	t.Fatalf("there is no card %d", number)
-	return machine.Card{}
+	return cards[at]
 }
 
-// nodesOf returns the device nodes of devices, as the simulator has them, sorted
+// card returns one of AMD's GPUs.
+func (m mixed) card(t *testing.T, number int) machine.Card {
+	t.Helper()
+	return cardOf(t, m.amd, number)
+}
+
+// nodesOf returns the device nodes of devices, as the simulators have them, sorted
 // and each once.
 func (m mixed) nodesOf(t *testing.T, ids ...string) []string {
 	t.Helper()
-	cards, err := m.amd.Cards()
+	gpus, err := m.amd.Cards()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fpgas, err := m.fpga.Cards()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var nodes []string
 	for _, id := range ids {
-		for _, c := range cards {
+		for _, c := range slices.Concat(gpus, fpgas) {
 			nodes = append(nodes, c.Nodes[id]...)
 		}
 	}
@@ -112,14 +132,18 @@ func (m mixed) testFingerprint(t *testing.T) {
 	want := map[string]int{
 		"nvidia/gpu/" + rig.H100: 2, "nvidia/gpu/" + rig.T4: 2, "nvidia/mig/" + rig.MIG: 2,
 		"amd/gpu/" + mi300x: 2, "amd/gpu-partition/" + mi300xCPX: 8, "amd/gpu/" + mi210: 2,
+		"intel/fpga/" + n6001: 1, "intel/fpga/" + d5005NLB0: 1, "intel/fpga/" + d5005NLB3: 1, "amd/fpga/" + u250: 1, "amd/fpga/" + v70: 1,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("groups (-want +got):\n%s", diff)
 	}
 	attributes := map[string]map[string]string{
-		mi300x:    {"memory": "196592 MiB", "gfx_version": "gfx942", "compute_units": "304", "healthy_count": "2", "compute_partition": "spx", "xgmi": "true", "apu": "false"},
+		mi300x:    {"memory": "196592 MiB", "gfx_target": "gfx942", "compute_units": "304", "healthy_count": "2", "compute_partition": "spx", "xgmi": "false", "apu": "false"},
 		mi300xCPX: {"compute_units": "38", "partitions": "8", "compute_partition": "cpx", "memory_partition": "nps1", "healthy_count": "8"},
-		mi210:     {"memory": "65520 MiB", "gfx_version": "gfx90a", "compute_units": "104", "healthy_count": "2", "ecc": "true"},
+		n6001:     {"model": "n6001", "family": "dfl", "interface_uuid": "4c71d90e-3ab2-586f-9d04-e1b7c25a8f36", "pci_id": "8086:bcce"},
+		d5005NLB3: {"model": "d5005", "afu_uuid": "f7df405c-bd7a-cf72-22f1-44b0b93acd18"},
+		u250:      {"board": "u250", "family": "xrt", "dma": "xdma", "platform_uuid": "6e0a4d17-b93f-4582-a7c1-d58e20f9b36c"},
+		mi210:     {"memory": "65520 MiB", "gfx_target": "gfx90a", "compute_units": "104", "healthy_count": "2", "ecc": "true"},
 	}
 	for _, g := range groups {
 		for key, value := range attributes[g.Name] {
@@ -128,11 +152,19 @@ func (m mixed) testFingerprint(t *testing.T) {
 			}
 		}
 	}
+	var cards []machine.Card
 	for _, number := range slices.Concat(mi300xGPUs, mi210GPUs) {
-		c := m.card(t, number)
-		instance := agent.Instance(groups, c.Devices[0])
-		if instance == nil || instance.Locality == nil || instance.Locality.PciBusID != c.Address {
-			t.Errorf("GPU %d (%v) is offered as %+v", number, c, instance)
+		cards = append(cards, m.card(t, number))
+	}
+	for number := range 4 {
+		cards = append(cards, cardOf(t, m.fpga, number))
+	}
+	for _, c := range cards {
+		for _, id := range c.Devices {
+			instance := agent.Instance(groups, id)
+			if instance == nil || instance.Locality == nil || instance.Locality.PciBusID != c.Address {
+				t.Errorf("card %d (%v) is offered as %+v", c.Number, c, instance)
+			}
 		}
 	}
 }
@@ -162,7 +194,7 @@ func (m mixed) checkNodes(t *testing.T, g got) {
 
 func (m mixed) testWholeGPU(t *testing.T, driver string) {
 	g := m.run(t, m.task("whole-"+driver, driver, false, agent.Request{Device: "amd/gpu", Count: 2, Constraints: []agent.Constraint{
-		{Attribute: "gfx_version", Value: "gfx942"},
+		{Attribute: "gfx_target", Value: "gfx942"},
 	}}))
 	want := slices.Sorted(slices.Values([]string{m.card(t, 0).Devices[0], m.card(t, 1).Devices[0]}))
 	if diff := cmp.Diff(want, g.devices); diff != "" {
@@ -201,7 +233,7 @@ func (m mixed) testAnyVendor(t *testing.T) {
 		vendor      string
 	}{
 		"more memory than an H100 has": {[]agent.Constraint{{Attribute: "memory", Operator: ">=", Value: "100 GiB"}}, "amd"},
-		"an instruction set of AMD's":  {[]agent.Constraint{{Attribute: "gfx_version", Value: "gfx90a"}}, "amd"},
+		"an instruction set of AMD's":  {[]agent.Constraint{{Attribute: "gfx_target", Value: "gfx90a"}}, "amd"},
 		"a capability of NVIDIA's":     {[]agent.Constraint{{Attribute: "compute_capability", Operator: "version", Value: ">= 7.0"}}, "nvidia"},
 		"little memory":                {[]agent.Constraint{{Attribute: "memory", Operator: "<", Value: "20 GB"}}, "nvidia"},
 	} {
@@ -280,18 +312,18 @@ func (m mixed) testDivide(t *testing.T) {
 	m.healthy(t, m.all)
 }
 
-// testReload unloads AMD's driver: NVIDIA's devices do not notice.
+// testReload unloads the driver of AMD's GPUs: the others do not notice.
 func (m mixed) testReload(t *testing.T) {
 	do(t, m.amd.Unload())
-	groups := m.healthy(t, 6)
-	vendors := map[string]bool{}
+	groups := m.healthy(t, m.all-12)
+	kinds := map[string]bool{}
 	for _, g := range groups {
 		if len(agent.Healthy(g)) > 0 {
-			vendors[g.Vendor] = true
+			kinds[g.Vendor+"/"+g.Type] = true
 		}
 	}
-	if diff := cmp.Diff([]string{"nvidia"}, slices.Sorted(maps.Keys(vendors))); diff != "" {
-		t.Errorf("vendors with healthy devices (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"amd/fpga", "intel/fpga", "nvidia/gpu", "nvidia/mig"}, slices.Sorted(maps.Keys(kinds))); diff != "" {
+		t.Errorf("healthy devices (-want +got):\n%s", diff)
 	}
 	do(t, m.amd.Load())
 	m.healthy(t, m.all)

@@ -107,19 +107,17 @@ func (h *hardware) Break(id string, fault conformance.Fault) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	name := string(fault)
 	switch fault {
 	case conformance.Fail, conformance.Hang, conformance.Remove:
-		name := h.vendor.conformance.card[fault]
-		if name == "" {
+		if name = h.vendor.conformance.card[fault]; name == "" {
 			return nil, h.cannot(fault)
 		}
-		err = h.machine.Break(card, name)
-	default:
-		if err = h.machine.Break(card, string(fault)); err != nil {
-			err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
-		}
 	}
-	return h.cards[card].Devices, err
+	if err := h.machine.Break(card, name); err != nil { // a card without what the fault is about
+		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return h.cards[card].Devices, nil
 }
 
 func (h *hardware) cannot(fault conformance.Fault) error {

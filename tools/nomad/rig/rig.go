@@ -115,7 +115,7 @@ func Build(ctx context.Context, dir string, progress io.Writer) (Binaries, error
 }
 
 // StaticVendors are the modules of the plugins that need no cgo.
-var StaticVendors = []string{"amd"}
+var StaticVendors = []string{"amd", "fpga"}
 
 // BuildStatic builds the plugin of a module in plugins that needs no cgo into dir,
 // and returns its path.
@@ -222,8 +222,9 @@ func (b Binaries) Task(name, driver string, hold bool, requests ...agent.Request
 	spec := agent.Spec{
 		Name: name, Driver: driver, Command: ProbePath,
 		Args: []string{
-			"-env", "CUDA_*,NVIDIA_*,ROCR_*,HIP_*,AMD_*",
-			"-nodes", "/dev/nvidia*,/dev/nvidia-caps/*,/dev/dri/*,/dev/kfd",
+			"-env", "CUDA_*,NVIDIA_*,ROCR_*,HIP_*,AMD_*,FPGA_*",
+			"-nodes", "/dev/nvidia*,/dev/nvidia-caps/*,/dev/dri/*,/dev/kfd," +
+				"/dev/dfl-*,/dev/intel-fpga-*,/dev/xclmgmt*,/dev/xfpga/*,/dev/ami*,/dev/uio*",
 		},
 		Devices: requests,
 	}
