@@ -149,6 +149,20 @@ func TestCheckAMD(t *testing.T) {
 		"--run", "C12/|C13/|C17/readings|C22/|C23/|C24/|C31/|C40/|C44/|C59/|C71/", "--skip", "stays-long|flapping|every-fault")
 }
 
+// TestCheckFPGA does the same on a machine with cards of two driver families.
+func TestCheckFPGA(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it builds the plugin and takes a minute")
+	}
+	binary, err := rig.BuildStatic(t.Context(), t.TempDir(), "fpga")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkOn(t, binary, "mixed-fpga", "do not hang",
+		"--run", "C12/|C13/|C17/readings|C22/|C23/|C24/|C31/|C40/|C44/|C59/|C71/", "--skip", "stays-long|flapping|every-fault")
+}
+
 // checkOn checks a plugin on a machine of its own. Cases may be skipped for the
 // reason given alone.
 func checkOn(t *testing.T, binary, profile, reason string, args ...string) {
