@@ -95,6 +95,7 @@ func (n *node) testFingerprint(t *testing.T) {
 }
 
 func (n *node) testStatistics(t *testing.T, groups []*api.NodeDeviceResource) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	// The client measures every second and starts some time after the node is

@@ -30,6 +30,7 @@ const (
 // testFPGAs runs tasks with FPGAs of two driver families, each alone and both in
 // one: they see the nodes of their own devices, and none that manages a card.
 func (m mixed) testFPGAs(t *testing.T, driver string) {
+	t.Helper()
 	port := agent.Request{Device: "fpga", Constraints: []agent.Constraint{{Attribute: "afu_uuid", Value: "f7df405c-bd7a-cf72-22f1-44b0b93acd18"}}}
 	alveo := agent.Request{Device: "amd/fpga", Constraints: []agent.Constraint{{Attribute: "board", Value: "u250"}}}
 	for _, test := range []struct {
@@ -39,17 +40,20 @@ func (m mixed) testFPGAs(t *testing.T, driver string) {
 		env      map[string]string
 	}{
 		{
-			"port", []agent.Request{port},
+			"port",
+			[]agent.Request{port},
 			[]string{"dfl:0000:36:00.0/port1"},
 			map[string]string{"FPGA_DFL_0000_36_00_0_PORT1": "/dev/dfl-port.2"},
 		},
 		{
-			"alveo", []agent.Request{alveo},
+			"alveo",
+			[]agent.Request{alveo},
 			[]string{"xrt:0000:b1:00.1"},
 			map[string]string{"FPGA_XRT_0000_B1_00_1": "/dev/dri/renderD170"},
 		},
 		{
-			"both", []agent.Request{{Device: "intel/fpga/" + n6001}, {Device: "amd/fpga/" + v70}},
+			"both",
+			[]agent.Request{{Device: "intel/fpga/" + n6001}, {Device: "amd/fpga/" + v70}},
 			[]string{"dfl:0000:31:00.0/port0", "xrt:0000:b6:00.1"},
 			map[string]string{"FPGA_DFL_0000_31_00_0_PORT0": "/dev/dfl-port.0", "FPGA_XRT_0000_B6_00_1": "/dev/dri/renderD171"},
 		},

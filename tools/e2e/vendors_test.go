@@ -82,7 +82,8 @@ var (
 // cardOf returns a card of a simulated machine by its number.
 func cardOf(t *testing.T, m interface {
 	Cards() ([]machine.Card, error)
-}, number int) machine.Card {
+}, number int,
+) machine.Card {
 	t.Helper()
 	cards, err := m.Cards()
 	if err != nil {
@@ -193,6 +194,7 @@ func (m mixed) checkNodes(t *testing.T, g got) {
 }
 
 func (m mixed) testWholeGPU(t *testing.T, driver string) {
+	t.Helper()
 	g := m.run(t, m.task("whole-"+driver, driver, false, agent.Request{Device: "amd/gpu", Count: 2, Constraints: []agent.Constraint{
 		{Attribute: "gfx_target", Value: "gfx942"},
 	}}))
@@ -213,6 +215,7 @@ func (m mixed) testWholeGPU(t *testing.T, driver string) {
 }
 
 func (m mixed) testPartitions(t *testing.T, driver string) {
+	t.Helper()
 	request := agent.Request{Device: "amd/gpu-partition", Count: 3}
 	one := m.run(t, m.task("parts-1-"+driver, driver, true, request))
 	two := m.run(t, m.task("parts-2-"+driver, driver, true, request))

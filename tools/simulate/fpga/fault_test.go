@@ -20,7 +20,7 @@ func TestEveryFaultCanBeRepaired(t *testing.T) {
 	for profile, possible := range map[string][]string{
 		"dfl-sriov":    intel,
 		"opae-legacy":  intel,
-		"2xu250":       append(alveo[:len(alveo):len(alveo)], "all-ones"),
+		"2xu250":       append(slices.Clip(alveo), "all-ones"),
 		"alveo-odd":    alveo, // a shell of one stage has no UUID
 		"v80":          append(driven, "all-ones", "ami-no-amc"),
 		"aws-f2":       {"app-gone", "gone"}, // no driver has it
