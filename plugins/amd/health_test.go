@@ -143,8 +143,9 @@ func TestUncorrectedErrors(t *testing.T) {
 				t.Errorf("what the driver gave up stays so without it: %v", d.Cleared)
 			}
 			b.faults.Set(driver, nil)
+			b.after(tick, "bound again, with errors that may be new", "notice "+codeOldErrors)
 			b.counts("umc", 0, 0)
-			b.after(tick, "bound again")
+			b.after(tick, "counted anew")
 		})
 	})
 	t.Run("a GPU without", func(t *testing.T) {
