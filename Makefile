@@ -80,7 +80,7 @@ lint: tools ## check formatting, imports and the house's rules
 	  echo "$$m: builds and tidies alone"; \
 	  (cd $$m && GOWORK=off go mod tidy -diff && GOWORK=off go build ./... && GOWORK=off go test -run '^$$' ./... >/dev/null); \
 	done
-	GOOS=darwin CGO_ENABLED=0 go vet ./core/... ./plugins/...
+	GOOS=darwin CGO_ENABLED=0 go vet $(addprefix ./,$(addsuffix /...,$(filter-out tools,$(MODULES))))
 	go vet work
 	go fix -diff work
 	$(BIN)/golangci-lint run $(addprefix ./,$(addsuffix /...,$(MODULES)))
