@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/nomad/plugins/base"
 	"github.com/hashicorp/nomad/plugins/device"
 	"github.com/hashicorp/nomad/plugins/shared/hclspec"
-	"github.com/hashicorp/nomad/plugins/shared/structs"
 )
 
 // defects of launching and configuring.
@@ -112,7 +111,7 @@ var configDefects = []defect{
 			mu.Lock()
 			defer mu.Unlock()
 			g.Devices = slices.DeleteFunc(g.Devices, func(d *device.Device) bool { return ignored[d.ID] })
-			g.Attributes["healthy_count"] = structs.NewIntAttribute(int64(len(g.Devices)), "")
+			unwell(g, nil, "")
 		})
 		w.set = func(c *base.Config) error {
 			mu.Lock()

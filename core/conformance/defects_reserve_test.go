@@ -30,7 +30,7 @@ func nodeDefect(name string, change func(root string, d *device.DeviceSpec)) def
 var reserveDefects = []defect{
 	{name: "Reserve hangs", fails: []string{"C42/reserve-in-time"}, spoil: func(p plugged) device.DevicePlugin {
 		return &wrap{DevicePlugin: p, reserve: func([]string) (*device.ContainerReservation, error) {
-			time.Sleep(2 * late)
+			time.Sleep(3 * late)
 			return nil, errors.New("too late")
 		}}
 	}},

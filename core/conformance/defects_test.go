@@ -90,6 +90,7 @@ func forEver(p device.DevicePlugin, reason string) device.DevicePlugin {
 	})
 }
 
+// unwell makes devices unhealthy and counts the healthy ones of the group anew.
 func unwell(g *device.DeviceGroup, ill []*device.Device, reason string) {
 	for _, d := range ill {
 		d.Healthy, d.HealthDesc = false, reason

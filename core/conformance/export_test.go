@@ -6,7 +6,7 @@ import "time"
 // once: more leeway, and less waiting for what will not come.
 func Patient(o Options) Options {
 	o.limits = limits{
-		promptly: time.Second, leeway: 3 * time.Second, answer: 6 * time.Second,
+		promptly: time.Second, leeway: 3 * time.Second, answer: 9 * time.Second,
 		settle: 8 * time.Second, fault: 12 * time.Second, heal: 8 * time.Second,
 	}
 	return o
