@@ -45,6 +45,7 @@ const card = "/sys/devices/pci0000:00/0000:3b:00.0"
 // bothWays runs a test with paths looked up at once, where the kernel can, and
 // step by step.
 func bothWays(t *testing.T, test func(t *testing.T, way ...sysfs.Option)) {
+	t.Helper()
 	t.Run("at once", func(t *testing.T) { test(t) })
 	t.Run("step by step", func(t *testing.T) { test(t, sysfs.Walking()) })
 }
@@ -55,6 +56,7 @@ func TestRead(t *testing.T) {
 }
 
 func testRead(t *testing.T, way ...sysfs.Option) {
+	t.Helper()
 	host := sysfs.New(sysfstest.UnpackText(t, machine), way...)
 	tests := []struct {
 		path string
@@ -128,6 +130,7 @@ func TestReadLimit(t *testing.T) {
 }
 
 func testReadLimit(t *testing.T, way ...sysfs.Option) {
+	t.Helper()
 	host := sysfs.New(sysfstest.UnpackText(t, machine), way...)
 	data, err := host.Read(card + "/full")
 	if err != nil || len(data) != sysfs.MaxFile {
@@ -176,6 +179,7 @@ func TestReadDir(t *testing.T) {
 }
 
 func testReadDir(t *testing.T, way ...sysfs.Option) {
+	t.Helper()
 	host := sysfs.New(sysfstest.UnpackText(t, machine), way...)
 	for path, want := range map[string][]string{
 		"/":          {"dev", "empty", "sys"},
@@ -204,6 +208,7 @@ func TestLinks(t *testing.T) {
 }
 
 func testLinks(t *testing.T, way ...sysfs.Option) {
+	t.Helper()
 	host := sysfs.New(sysfstest.UnpackText(t, machine), way...)
 	if got, err := host.Readlink(card + "/driver"); got != "../../../bus/pci/drivers/nvidia" || err != nil {
 		t.Errorf("Readlink = %q, %v", got, err)
@@ -254,6 +259,7 @@ func TestStat(t *testing.T) {
 }
 
 func testStat(t *testing.T, way ...sysfs.Option) {
+	t.Helper()
 	host := sysfs.New(sysfstest.UnpackText(t, machine), way...)
 	if info, err := host.Stat("/dev/card"); err != nil || !info.Mode().IsRegular() {
 		t.Errorf("Stat of an absolute link: %v, %v; want what it leads to", info, err)

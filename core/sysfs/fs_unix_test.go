@@ -22,6 +22,7 @@ func TestSpecialFilesAreNotOpened(t *testing.T) {
 }
 
 func testSpecialFilesAreNotOpened(t *testing.T, way ...sysfs.Option) {
+	t.Helper()
 	root := t.TempDir()
 	if err := syscall.Mkfifo(filepath.Join(root, "fifo"), 0o600); err != nil {
 		t.Fatal(err)

@@ -191,9 +191,9 @@ func TestReadFaults(t *testing.T) {
 		physFn core.PCIAddress
 		failed bool
 	}{
-		dir + "/driver":             {"", "0000:5e:00.0", true},
-		dir + "/physfn":             {"vfio-pci", "", true},
-		dir + "/numa_node":          {"vfio-pci", "0000:5e:00.0", false},
+		dir + "/driver":    {"", "0000:5e:00.0", true},
+		dir + "/physfn":    {"vfio-pci", "", true},
+		dir + "/numa_node": {"vfio-pci", "0000:5e:00.0", false},
 	} {
 		var faults sysfstest.Faults
 		faults.Set(path, syscall.EIO)
