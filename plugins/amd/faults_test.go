@@ -2,6 +2,7 @@ package amd
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -224,6 +225,7 @@ func (x *torture) compare(b *bench, way broken, path string, known bool) {
 		_, unidentified := s.devices[address+"?"]
 		switch absent := sysfs.IsAbsent(way.errno); {
 		case now[id] != "":
+			x.forgotten(at, way, path, text, now[id])
 			if group := line(now[id], "  group "); group != line(text, "  group ") {
 				x.t.Errorf("%s: %s moves to %s", at, id, group)
 			}
@@ -232,6 +234,23 @@ func (x *torture) compare(b *bench, way broken, path string, known bool) {
 			// That is how the kernel says that it is not there.
 		default:
 			x.t.Errorf("%s: %s is not accounted for; errors %v", at, id, s.errs)
+		}
+	}
+}
+
+// forgotten fails the test if an attribute vanishes over something that could not be
+// read: it is to be unknown, which keeps what was known.
+func (x *torture) forgotten(at string, way broken, path, sound, now string) {
+	x.t.Helper()
+	switch {
+	case way.errno == nil, sysfs.IsAbsent(way.errno), errors.Is(way.errno, syscall.EINVAL): // that is, there is no such thing
+		return
+	case strings.HasSuffix(path, "_label"): // then a sensor is not known by its name
+		return
+	}
+	for l := range strings.Lines(sound) {
+		if name, _, attribute := strings.Cut(l, " = "); attribute && !strings.Contains(now, name+" = ") {
+			x.t.Errorf("%s: the attribute%s is forgotten", at, name)
 		}
 	}
 }
