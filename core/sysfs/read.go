@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 	"syscall"
 )
 
@@ -38,12 +39,38 @@ func regular(mode fs.FileMode) error {
 	}
 }
 
-// drain calls read until it returns nothing more. A read that was interrupted is
-// repeated; every other error ends the matter, EAGAIN too: drivers that answer
-// it for a sensor without a value answer it for ever.
-func drain(read func([]byte) (int, error), limit int) ([]byte, error) {
-	const page = 4096 // what sysfs gives at a time
-	var data []byte
+// page is what sysfs gives at a time (PAGE_SIZE of the smallest).
+const page = 4096
+
+// pages are buffers of a page and a byte.
+var pages = sync.Pool{New: func() any { return new([page + 1]byte) }}
+
+// drainPage is [drain] for a file of sysfs, where a read that does not fill a page
+// was the last: what a driver shows is made at the first read, in one piece
+// (fs/kernfs/file.c).
+func drainPage(read func([]byte) (int, error), limit int) ([]byte, error) {
+	buffer := pages.Get().(*[page + 1]byte)
+	defer pages.Put(buffer)
+	for {
+		n, err := read(buffer[:])
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case err != nil:
+			return nil, err
+		}
+		data := append(make([]byte, 0, max(n, 0)), buffer[:max(n, 0)]...)
+		if n < page {
+			return within(data, limit)
+		}
+		return drain(data, read, limit)
+	}
+}
+
+// drain calls read until it returns nothing more, and puts what it returns behind
+// data. A read that was interrupted is repeated; every other error ends the matter,
+// EAGAIN too: drivers that answer it for a sensor without a value answer it for ever.
+func drain(data []byte, read func([]byte) (int, error), limit int) ([]byte, error) {
 	for {
 		if len(data) == cap(data) {
 			data = append(make([]byte, 0, 2*cap(data)+page), data...)
@@ -57,9 +84,16 @@ func drain(read func([]byte) (int, error), limit int) ([]byte, error) {
 		case n <= 0:
 			return data, nil
 		}
-		data = data[:len(data)+n]
-		if len(data) > limit {
-			return nil, fmt.Errorf("%w: it holds more than %d bytes, or has no end", ErrTooLarge, limit)
+		if data, err = within(data[:len(data)+n], limit); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// within returns the data, or an error if it is more than limit.
+func within(data []byte, limit int) ([]byte, error) {
+	if len(data) > limit {
+		return nil, fmt.Errorf("%w: it holds more than %d bytes, or has no end", ErrTooLarge, limit)
+	}
+	return data, nil
 }

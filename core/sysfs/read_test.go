@@ -42,7 +42,7 @@ func TestDrain(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			rest := test.steps
-			got, err := drain(func(p []byte) (int, error) {
+			got, err := drain(nil, func(p []byte) (int, error) {
 				if len(rest) == 0 {
 					return 0, nil
 				}
@@ -66,7 +66,7 @@ func TestDrain(t *testing.T) {
 func TestDrainEndsAnEndlessFile(t *testing.T) {
 	t.Parallel()
 	calls := 0
-	_, err := drain(func(p []byte) (int, error) {
+	_, err := drain(nil, func(p []byte) (int, error) {
 		calls++
 		return len(p), nil
 	}, MaxFile)
@@ -203,4 +203,44 @@ func FuzzNumbers(f *testing.F) {
 			t.Error("the data was changed")
 		}
 	})
+}
+
+func TestDrainPage(t *testing.T) {
+	t.Parallel()
+	full := strings.Repeat("x", page)
+	for name, test := range map[string]struct {
+		reads []string
+		limit int
+		want  string
+		calls int
+		err   error
+	}{
+		"nothing":         {[]string{""}, 10, "", 1, nil},
+		"one read":        {[]string{"12\n", "never"}, 10, "12\n", 1, nil},
+		"a page and more": {[]string{full, "y", ""}, MaxFile, full + "y", 3, nil},
+		"too much":        {[]string{"12345"}, 4, "", 1, ErrTooLarge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			calls := 0
+			got, err := drainPage(func(p []byte) (int, error) {
+				calls++
+				if calls == 1 && name == "one read" {
+					return 0, syscall.EINTR
+				}
+				next := test.reads[0]
+				test.reads = test.reads[1:]
+				return copy(p, next), nil
+			}, test.limit)
+			if name == "one read" {
+				calls-- // the one that was interrupted
+			}
+			if string(got) != test.want || calls != test.calls || !errors.Is(err, test.err) {
+				t.Errorf("%d bytes after %d reads, %v; want %d after %d, %v", len(got), calls, err, len(test.want), test.calls, test.err)
+			}
+		})
+	}
+	if _, err := drainPage(func([]byte) (int, error) { return 0, syscall.EIO }, 10); !errors.Is(err, syscall.EIO) {
+		t.Errorf("error %v", err)
+	}
 }

@@ -62,7 +62,7 @@ func (r *hostRoot) read(name string, limit int) ([]byte, error) {
 	if err := regular(info.Mode()); err != nil {
 		return nil, err
 	}
-	return drain(func(p []byte) (int, error) { return rawRead(file, p) }, limit)
+	return drain(nil, func(p []byte) (int, error) { return rawRead(file, p) }, limit)
 }
 
 // directory opens a directory.

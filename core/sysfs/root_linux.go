@@ -45,16 +45,19 @@ func (r *hostRoot) beneath(name string, flags uint64) (int, error) {
 }
 
 func (r *hostRoot) readAtOnce(name string, limit int) ([]byte, error) {
-	fd, err := r.beneath(name, unix.O_PATH)
-	if err != nil {
-		return nil, err
+	if !r.seemsRegular(name) {
+		fd, err := r.beneath(name, unix.O_PATH)
+		if err != nil {
+			return nil, err
+		}
+		err = regularDescriptor(fd)
+		_ = unix.Close(fd)
+		if err != nil {
+			return nil, err
+		}
 	}
-	err = regularDescriptor(fd)
-	_ = unix.Close(fd)
+	fd, err := r.beneath(name, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
-		return nil, err
-	}
-	if fd, err = r.beneath(name, unix.O_RDONLY|unix.O_NONBLOCK); err != nil {
 		return nil, err
 	}
 	defer func() { _ = unix.Close(fd) }()
@@ -62,7 +65,30 @@ func (r *hostRoot) readAtOnce(name string, limit int) ([]byte, error) {
 	if err := regularDescriptor(fd); err != nil {
 		return nil, err
 	}
-	return drain(func(p []byte) (int, error) { return unix.Read(fd, p) }, limit)
+	read := func(p []byte) (int, error) { return unix.Read(fd, p) }
+	if strings.HasPrefix(name, "sys/") {
+		return drainPage(read, limit)
+	}
+	return drain(nil, read, limit)
+}
+
+// seemsRegular asks in one system call whether a path leads to a regular file, as
+// nearly all do. A link may take the question out of the root, but never the
+// opening.
+func (r *hostRoot) seemsRegular(name string) bool {
+	if r.walk {
+		return false
+	}
+	conn, err := r.dir.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var stat unix.Stat_t
+	regular := false
+	err = conn.Control(func(dir uintptr) {
+		regular = unix.Fstatat(int(dir), name, &stat, 0) == nil && stat.Mode&unix.S_IFMT == unix.S_IFREG
+	})
+	return err == nil && regular
 }
 
 // regularDescriptor returns an error unless fd is that of a regular file.
