@@ -43,7 +43,7 @@ func TestReservePrepares(t *testing.T) {
 	}
 	h := &coretest.Hardware{}
 	h.Put("1", coretest.Device("a"))
-	vendor := slow{h, time.Second, make(chan error, 1)}
+	vendor := slow{h, 3 * time.Second, make(chan error, 1)} // three periods
 	d := definition(h)
 	d.New = func(*testConfig, Env) core.Vendor { return vendor }
 	p, end := New(d, hclog.NewNullLogger())
