@@ -237,7 +237,7 @@ func TestFirstMessageIsInTime(t *testing.T) {
 			p := serve(t, h, test.settings)
 			start := time.Now()
 			got := next(t, follow(t, p))
-			if took := time.Since(start); took > time.Second {
+			if took := time.Since(start); took > 5*time.Second { // it would be for ever
 				t.Errorf("the first message took %v", took)
 			}
 			if diff := cmp.Diff(test.want, told(got)); diff != "" {
@@ -483,7 +483,7 @@ func TestStats(t *testing.T) {
 	for range 4 {
 		start := time.Now()
 		last = read()
-		if took := time.Since(start); took > time.Second {
+		if took := time.Since(start); took > 5*time.Second { // it would be for ever
 			t.Errorf("a message took %v beside a device that hangs", took)
 		}
 		if len(last) != 3 || len(last["a"].Stats.Attributes) != 2 {
