@@ -212,7 +212,7 @@ var binaryDefects = []binaryDefect{
 	{defect: defect{name: "gives up after crashes", fails: []string{"C70/crash-loop"}}, only: crashCases, before: afterCrashes(5, func(r *reference) {
 		r.HangDiscover()
 	})},
-	{defect: defect{name: "forgets its crashes", fails: []string{"C70/hardware-rests"}, hardware: true}, serve: served(jsonLog, asIs, ignoreHangup, obeyTerminate)},
+	{defect: defect{name: "forgets its crashes", fails: []string{"C70/hardware-rests"}, hardware: true}, only: crashCases, serve: served(jsonLog, asIs, ignoreHangup, obeyTerminate)},
 }
 
 // crashCases are those that look at a plugin that died, and at what could be
@@ -368,7 +368,7 @@ func TestReferenceBinary(t *testing.T) {
 // TestBinaryDefects is TestDefects for what only a process shows.
 func TestBinaryDefects(t *testing.T) {
 	t.Parallel()
-	slots := make(chan struct{}, 3)
+	slots := make(chan struct{}, 4)
 	reports := make([]*conformance.Report, len(binaryDefects))
 	var running sync.WaitGroup
 	for n, d := range binaryDefects {

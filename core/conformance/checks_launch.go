@@ -121,11 +121,11 @@ func checkNoCookie(ctx context.Context, b *bench) error {
 	kill := func() { _ = cmd.Process.Kill() }
 	stop := context.AfterFunc(ctx, kill)
 	defer stop()
-	timeout := time.AfterFunc(5*time.Second, kill)
+	timeout := time.AfterFunc(b.answer, kill)
 	err = cmd.Wait()
 	var p problems
 	if !timeout.Stop() {
-		return p.with("it was still running 5s after it was started by hand")
+		return p.with("it was still running %v after it was started by hand", b.answer)
 	}
 	if _, ok := errors.AsType[*exec.ExitError](err); !ok {
 		p.add("it ended with success when it was started by hand")
@@ -198,8 +198,8 @@ func checkTerminates(ctx context.Context, b *bench) error {
 	if err := i.process.signal(syscall.SIGTERM); err != nil {
 		return skip("the plugin is gone: %s", i.process.status())
 	}
-	if !i.process.ended(5 * time.Second) {
-		return (&problems{}).with("it was still running 5s after SIGTERM")
+	if !i.process.ended(b.answer) {
+		return (&problems{}).with("it was still running %v after SIGTERM", b.answer)
 	}
 	if status := i.process.status(); status != "exit status 0" {
 		return (&problems{}).with("SIGTERM ended it with %q, want \"exit status 0\"", status)
