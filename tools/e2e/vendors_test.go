@@ -27,7 +27,10 @@ func TestVendors(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { do(t, gpus.Stop()) })
-	fpgas, err := fpga.Start(filepath.Join(shortDir(t), "fpga"), "mixed-fpga", nil)
+	// The U250 tells its memory, as cards with a shell of one stage do.
+	fpgas, err := fpga.Start(filepath.Join(shortDir(t), "fpga"), "mixed-fpga", map[string]string{
+		"kind.u250.memory.banks": "4", "kind.u250.memory.bank_size": "16",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +56,7 @@ func TestVendors(t *testing.T) {
 	t.Run("FPGAs", func(t *testing.T) { m.testFPGAs(t, "exec") })
 	t.Run("one constraint for all vendors", m.testAnyVendor)
 	t.Run("two vendors in one task", m.testBothVendors)
+	t.Run("examples", m.testExamples)
 	t.Run("a GPU breaks", m.testBreak)
 	t.Run("an FPGA breaks", m.testBreakFPGA)
 	t.Run("a GPU is divided anew", m.testDivide)
@@ -248,6 +252,24 @@ func (m mixed) testAnyVendor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// testExamples runs the example jobs of the other plugins' pages.
+func (m mixed) testExamples(t *testing.T) {
+	one := m.card(t, mi210GPUs[1]).Devices[0]
+	m.runExamples(t, examples{
+		module:  "amd",
+		there:   strings.NewReplacer("GPU-e3a94b17c02d5f86", one, "gpu-node-1", m.nodeName(t)),
+		given:   map[string]int{"docker": 1, "exec": 1, "partition": 1, "raw-exec": 2, "this-gpu": 1},
+		exactly: map[string]string{"this-gpu": one},
+	})
+	const port = "dfl:0000:31:00.0/port0"
+	m.runExamples(t, examples{
+		module:  "fpga",
+		there:   strings.NewReplacer("dfl:0000:b1:00.0/port0", port, "ls -l $FPGA_DFL_0000_B1_00_0_PORT0", "env | grep FPGA_DFL"),
+		given:   map[string]int{"alveo": 1, "intel": 1, "this-fpga": 1},
+		exactly: map[string]string{"this-fpga": port},
+	})
 }
 
 func (m mixed) testBothVendors(t *testing.T) {

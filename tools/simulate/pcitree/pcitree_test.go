@@ -10,6 +10,21 @@ import (
 	"github.com/nomad-devices/nomad-devices/tools/simulate/tree"
 )
 
+// An address that is read is written as it was.
+func FuzzParse(f *testing.F) {
+	f.Add("10000:3B:1f.7")
+	f.Add("0000:00:00.")
+	f.Fuzz(func(t *testing.T, text string) {
+		a, err := Parse(text)
+		if err != nil {
+			return
+		}
+		if again, err := Parse(a.String()); err != nil || again != a {
+			t.Errorf("%q: %v, and then %v, %v", text, a, again, err)
+		}
+	})
+}
+
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	a, err := Parse("10000:3B:1f.7")

@@ -137,6 +137,16 @@ func FuzzAERTotal(f *testing.F) {
 	})
 }
 
+func FuzzPortNumber(f *testing.F) {
+	f.Add([]byte("0x1\n"))
+	f.Add([]byte("64"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if n, err := parsePortNumber(data); err == nil && n > maxPort {
+			t.Errorf("%q: port %d", data, n)
+		}
+	})
+}
+
 func TestBlame(t *testing.T) {
 	t.Parallel()
 	if err := (blame{syscall.ENOENT}); !errors.Is(err, syscall.ENOENT) {

@@ -160,6 +160,9 @@ func FuzzParsers(f *testing.F) {
 		if n, err := parseBanks(data); err == nil && (n < 1 || n > maxBanks) {
 			t.Errorf("banks %d", n)
 		}
+		if id, err := parseUUID(data); err == nil && id == (family.UUID{}) {
+			t.Errorf("no UUID and no error from %q", data)
+		}
 		for _, parse := range []func([]byte) (string, error){parseInterfaces, parseImages, parsePart} {
 			if text, err := parse(data); err == nil && text == "" {
 				t.Errorf("no text and no error from %q", data)
