@@ -46,9 +46,9 @@ devctl: ## build devctl into .bin
 demo: ## a real Nomad agent schedules real tasks onto simulated GPUs
 	go -C tools run ./cmd/demo
 
+# The conformance suite watches the clock, so the core goes by itself first.
 .PHONY: test
 test: ## all tests, with the race detector, against a real Nomad agent
-	# The conformance suite watches the clock, so the core goes by itself first.
 	go test -race -timeout 20m ./core/...
 	go test -race -timeout 20m $(addprefix ./,$(addsuffix /...,$(filter-out core,$(MODULES))))
 
