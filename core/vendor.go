@@ -82,6 +82,33 @@ type Preparer interface {
 	Prepare(ctx context.Context, device Device) error
 }
 
+// Sharer is a [Vendor] with a say in the sharing of its devices. The devices of
+// any other vendor can all be shared, and a task that has a part of one gets what
+// [Vendor.Grant] gives for the whole.
+type Sharer interface {
+	Vendor
+
+	// Shareable returns why a device cannot be offered as several, or nil. It is
+	// asked again and again and must answer at once, from what the device says.
+	Shareable(device Device) error
+
+	// GrantShare is Grant for a task that has a part of a device.
+	GrantShare(ctx context.Context, device Device, share Share) (Grant, error)
+}
+
+// Share is what a task has of a device that is offered as several.
+type Share struct {
+	// Replicas is as how many the device is offered.
+	Replicas int
+	// Held is how many of them the task has. If it has more of one device of the
+	// reservation than of another, it is the smallest of these numbers for all
+	// of them: limits in the environment hold for a process, not for a device.
+	Held int
+	// Place is the device's place among those of the reservation, counted from
+	// 0 in the order in which the values of [Grant.Lists] are joined.
+	Place int
+}
+
 // Closer is a [Vendor] that holds something to give back, such as an open
 // library. Close is called at most once, when another configuration replaced the
 // vendor, and never while another of its calls runs or hangs. A process that

@@ -12,6 +12,10 @@ import (
 type Config interface {
 	// Base returns the settings that all plugins share.
 	Base() *Common
+	// ShareRules returns the rules by which devices are offered as several. A struct
+	// with a share block of its own, which takes the place of [Common]'s, has a
+	// ShareRules of its own as well.
+	ShareRules() []Share
 }
 
 // Common holds the settings that all plugins share.
@@ -22,11 +26,15 @@ type Common struct {
 	StatsTimeout      time.Duration `hcl:"stats_timeout" default:"1s" min:"10ms" max:"1m" doc:"How long the statistics of one device may take to read. A device that takes longer has none this time; the others have theirs."`
 	DriverTimeout     time.Duration `hcl:"driver_timeout" default:"5s" min:"100ms" max:"5m" doc:"How long a call into the driver may take. Devices behind a call that takes longer are unhealthy until it returns."`
 	Health            Health        `hcl:"health,block" doc:"When a device turns unhealthy, and when healthy again."`
+	Share             []Share       `hcl:"share,block" doc:"Devices that are offered as several, for as many tasks at a time. The first block that fits a device counts."`
 	HostRoot          string        `hcl:"host_root" default:"/" doc:"Where the host's file system is mounted, as an absolute path. /sys, /proc and /dev are read below it, and tasks are given device nodes from below it."`
 }
 
 // Base returns c, so that every struct which embeds Common is a [Config].
 func (c *Common) Base() *Common { return c }
+
+// ShareRules returns the rules by which devices are offered as several.
+func (c *Common) ShareRules() []Share { return c.Share }
 
 // Validate checks what concerns more than one setting.
 func (c *Common) Validate() []Problem {
@@ -43,7 +51,7 @@ func (c *Common) Validate() []Problem {
 			})
 		}
 	}
-	return problems
+	return append(problems, CheckShares(c.Share)...)
 }
 
 // Health holds the settings of the health state machine.

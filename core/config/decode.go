@@ -170,8 +170,7 @@ func (d *decoder) rules(prefix string, fields []Field, v reflect.Value) {
 func ask(v reflect.Value) []Problem {
 	var problems []Problem
 	for i := range v.NumField() {
-		sf := v.Type().Field(i)
-		if _, tagged := sf.Tag.Lookup("hcl"); sf.Anonymous && !tagged {
+		if flattened(v.Type().Field(i)) {
 			problems = append(problems, ask(v.Field(i))...)
 		}
 	}

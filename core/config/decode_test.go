@@ -267,6 +267,8 @@ type byValue struct{}
 
 func (byValue) Base() *config.Common { return nil }
 
+func (byValue) ShareRules() []config.Share { return nil }
+
 type untagged struct {
 	config.Common
 	A string

@@ -15,7 +15,8 @@
 //   - hcl: the key, or "-" for a field that is not configuration. A nested block
 //     has ",block" behind its key; it is a struct, or a slice of structs for a
 //     block that may be given many times. An embedded struct without the tag is
-//     flattened into the one around it.
+//     flattened into the one around it. A block of the outer one takes the place of
+//     its block with the same key if the outer block's struct embeds that block's.
 //   - doc: what the setting does, in sentences. Always needed.
 //   - default: the value when the key is not given, in the form in which an
 //     operator writes it; lists as "a,b", maps as "k=v,l=w". Needed for all but

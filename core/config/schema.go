@@ -68,6 +68,7 @@ func fieldsOf(t reflect.Type, depth int) ([]Field, error) {
 	var fields []Field
 	var errs []error
 	seen := map[string]string{}
+	own := ownKeys(t)
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		at := t.String() + "." + sf.Name
@@ -77,6 +78,9 @@ func fieldsOf(t reflect.Type, depth int) ([]Field, error) {
 			continue
 		}
 		for _, field := range found {
+			if flattened(sf) && extends(own[field.Key], sf.Type.FieldByIndex(field.index).Type) {
+				continue
+			}
 			if other, twice := seen[field.Key]; twice {
 				errs = append(errs, fmt.Errorf("config: %s: the key %s is also that of %s", at, field.Key, other))
 			}
@@ -88,6 +92,46 @@ func fieldsOf(t reflect.Type, depth int) ([]Field, error) {
 	return fields, errors.Join(errs...)
 }
 
+// ownKeys returns the types of a struct's own fields by their keys.
+func ownKeys(t reflect.Type) map[string]reflect.Type {
+	own := map[string]reflect.Type{}
+	for sf := range t.Fields() {
+		if key, _, _ := strings.Cut(sf.Tag.Get("hcl"), ","); !flattened(sf) {
+			own[key] = sf.Type
+		}
+	}
+	return own
+}
+
+// extends returns whether a struct's own block may take the place of the block
+// with the same key in an embedded struct: it holds all of that one's settings,
+// by embedding its struct. Any other field with a key of the embedded struct
+// would take a setting away from whoever reads it there.
+func extends(own, embedded reflect.Type) bool {
+	if own == nil || own.Kind() != embedded.Kind() {
+		return false
+	}
+	if own.Kind() == reflect.Slice {
+		own, embedded = own.Elem(), embedded.Elem()
+	}
+	if own.Kind() != reflect.Struct || embedded.Kind() != reflect.Struct {
+		return false
+	}
+	for sf := range own.Fields() {
+		if flattened(sf) && sf.Type == embedded {
+			return true
+		}
+	}
+	return false
+}
+
+// flattened returns whether the settings of a field's struct count as those of
+// the struct around it.
+func flattened(sf reflect.StructField) bool {
+	_, tagged := sf.Tag.Lookup("hcl")
+	return sf.Anonymous && !tagged
+}
+
 // fieldOf returns the settings that one field of a struct makes: none, one, or
 // those of an embedded struct.
 func fieldOf(sf reflect.StructField, depth int) ([]Field, error) {
@@ -95,7 +139,7 @@ func fieldOf(sf reflect.StructField, depth int) ([]Field, error) {
 	switch {
 	case tag == "-":
 		return nil, nil
-	case sf.Anonymous && !tagged:
+	case flattened(sf):
 		if sf.Type.Kind() != reflect.Struct || !sf.IsExported() {
 			return nil, errors.New("an embedded field must be an exported struct")
 		}

@@ -48,6 +48,10 @@ type Options struct {
 	// Vet returns the device without what Nomad could not bear, and what that
 	// was; a device without an ID is not offered. nil lets everything through.
 	Vet func(core.Device) (core.Device, []error)
+	// Offer returns the devices as they are offered, such as each as several, and
+	// is told whether these are all there are. It must answer at once. nil offers
+	// them as they are.
+	Offer func(devices []Device, complete bool) []Device
 	// Log is told what changed.
 	Log hclog.Logger
 }
@@ -76,6 +80,9 @@ func New(vendor core.Vendor, calls *guard.Group, options Options) *Scheduler {
 		options.Vet = func(d core.Device) (core.Device, []error) { return d, nil }
 	}
 	j := newJournal(options.Log)
+	if options.Offer == nil {
+		options.Offer = func(devices []Device, _ bool) []Device { return devices }
+	}
 	s := &Scheduler{
 		vendor:  vendor,
 		calls:   calls,
@@ -267,7 +274,7 @@ func (s *Scheduler) bookReading(r reading) {
 // publish makes the ledger's state the current snapshot.
 func (s *Scheduler) publish(complete bool) *Snapshot {
 	before := s.Current()
-	next := newSnapshot(s.ledger.devices(), complete, s.journal.differs)
+	next := newSnapshot(s.options.Offer(s.ledger.devices(), complete), complete, s.journal.differs)
 	next.Generation = before.Generation
 	if !Same(before, next) {
 		next.Generation++

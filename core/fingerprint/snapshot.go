@@ -49,6 +49,41 @@ type Device struct {
 	Card string
 	// Health is what Nomad is told.
 	Health health.State
+	// Part is set if the device is offered as several, and this is one of them.
+	Part *Part
+}
+
+// Part says what a device that is one of several is a part of.
+type Part struct {
+	// Of is the device as the vendor knows it.
+	Of core.Device
+	// Replicas is as how many it is offered.
+	Replicas int
+	// Alone says that a task must not have another part of it.
+	Alone bool
+}
+
+// Whole returns the device as the vendor knows it: of a part, the whole. It is
+// what calls into the vendor are about.
+func (d Device) Whole() core.Device {
+	if d.Part != nil {
+		return d.Part.Of
+	}
+	return d.Device
+}
+
+// Wholes returns the devices as the vendor knows them, each once, by ID, with
+// one of those that it is offered as.
+func (s *Snapshot) Wholes() map[string]Device {
+	wholes := make(map[string]Device, len(s.byID))
+	for _, g := range s.Groups {
+		for _, d := range g.Devices {
+			if id := d.Whole().ID; wholes[id].ID == "" {
+				wholes[id] = d
+			}
+		}
+	}
+	return wholes
 }
 
 // Device returns the device with the given ID.

@@ -39,15 +39,15 @@ func (w *watch) follow(ctx context.Context, s *Scheduler) {
 	if !ok {
 		return
 	}
-	snapshot := s.Current()
-	ids := slices.Sorted(maps.Keys(snapshot.byID))
+	wholes := s.Current().Wholes()
+	ids := slices.Sorted(maps.Keys(wholes))
 	if w.next != nil && slices.Equal(ids, w.ids) {
 		return
 	}
 	w.ids = ids
 	devices := make([]core.Device, len(ids))
 	for i, id := range ids {
-		devices[i] = snapshot.byID[id].Device
+		devices[i] = wholes[id].Whole()
 	}
 	if w.next == nil {
 		w.next = make(chan watched, 1)

@@ -104,11 +104,10 @@ func (a *adapter[C]) SetConfig(c *base.Config) error {
 
 // install makes cfg the configuration. The lock must be held.
 func (a *adapter[C]) install(cfg C) {
-	common := cfg.Base()
-	host := sysfs.New(common.HostRoot)
+	host := sysfs.New(cfg.Base().HostRoot)
 	vendor := a.definition.New(cfg, Env{Log: a.log, Host: host})
 	a.config = cfg
-	a.engine = newEngine(common, vendor, host, a.log)
+	a.engine = newEngine(cfg, vendor, host, a.log)
 	a.engine.restart = a.life.restart
 	a.engine.delay = a.life.pauseBeforeHardware
 	close(a.replaced)

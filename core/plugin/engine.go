@@ -16,6 +16,7 @@ import (
 	"github.com/nomad-devices/nomad-devices/core/guard"
 	"github.com/nomad-devices/nomad-devices/core/health"
 	"github.com/nomad-devices/nomad-devices/core/reservation"
+	"github.com/nomad-devices/nomad-devices/core/share"
 	"github.com/nomad-devices/nomad-devices/core/stats"
 	"github.com/nomad-devices/nomad-devices/core/sysfs"
 )
@@ -58,7 +59,8 @@ type engine struct {
 }
 
 // newEngine makes an engine. It touches neither hardware nor files.
-func newEngine(common *config.Common, vendor core.Vendor, host *sysfs.FS, log hclog.Logger) *engine {
+func newEngine(cfg config.Config, vendor core.Vendor, host *sysfs.FS, log hclog.Logger) *engine {
+	common := cfg.Base()
 	e := &engine{
 		config:  common,
 		vendor:  vendor,
@@ -78,8 +80,9 @@ func newEngine(common *config.Common, vendor core.Vendor, host *sysfs.FS, log hc
 		Ignored: func(d core.Device) bool {
 			return slices.Contains(common.IgnoredIDs, d.ID) || d.PCI != "" && slices.Contains(common.IgnoredIDs, string(d.PCI))
 		},
-		Vet: vet,
-		Log: log.Named("fingerprint"),
+		Vet:   vet,
+		Offer: share.NewPlan(cfg.ShareRules(), vendor, log.Named("share")).Offer,
+		Log:   log.Named("fingerprint"),
 	})
 	e.stats = stats.NewCollector(vendor, e.calls, stats.Options{
 		Timeout:       min(common.StatsTimeout, common.DriverTimeout),

@@ -27,7 +27,7 @@ func Preparation(vendor core.Vendor, snapshot *fingerprint.Snapshot, ids []strin
 	byCard := map[string]time.Duration{}
 	var longest time.Duration
 	for _, id := range ids {
-		if d, ok := snapshot.Device(id); ok {
+		if d, ok := snapshot.Device(id); ok && d.Part == nil { // what is prepared is not shared
 			byCard[d.Card] += max(0, preparer.Preparation(d.Device))
 			longest = max(longest, byCard[d.Card])
 		}
@@ -40,28 +40,28 @@ func Preparation(vendor core.Vendor, snapshot *fingerprint.Snapshot, ids []strin
 //
 // Preparing has lanes of its own. On the card's lane it would hold up looking at
 // the card for longer than a driver call may take.
-func prepare(ctx context.Context, vendor core.Vendor, devices []fingerprint.Device, options Options) error {
+func prepare(ctx context.Context, vendor core.Vendor, claims []claim, options Options) error {
 	preparer, ok := vendor.(core.Preparer)
 	if !ok {
 		return nil
 	}
-	byCard := map[string][]fingerprint.Device{}
-	var cards []string // in the order of the devices
-	for _, d := range devices {
-		if preparer.Preparation(d.Device) <= 0 {
+	byCard := map[string][]core.Device{}
+	var cards []string // in the order of the claims
+	for _, c := range claims {
+		if c.share.Replicas > 0 || preparer.Preparation(c.device) <= 0 {
 			continue
 		}
-		if byCard[d.Card] == nil {
-			cards = append(cards, d.Card)
+		if byCard[c.card] == nil {
+			cards = append(cards, c.card)
 		}
-		byCard[d.Card] = append(byCard[d.Card], d)
+		byCard[c.card] = append(byCard[c.card], c.device)
 	}
 	errs := make([]error, len(cards))
 	var group errgroup.Group
 	for i, card := range cards {
 		group.Go(func() error {
 			for _, d := range byCard[card] {
-				if errs[i] = prepareOne(ctx, preparer, d, options); errs[i] != nil {
+				if errs[i] = prepareOne(ctx, preparer, card, d, options); errs[i] != nil {
 					break
 				}
 			}
@@ -72,9 +72,9 @@ func prepare(ctx context.Context, vendor core.Vendor, devices []fingerprint.Devi
 	return errors.Join(errs...)
 }
 
-func prepareOne(ctx context.Context, preparer core.Preparer, d fingerprint.Device, options Options) error {
-	_, err := guard.Call(ctx, options.Calls, "prepare "+d.Card, preparer.Preparation(d.Device),
-		func(ctx context.Context) (struct{}, error) { return struct{}{}, preparer.Prepare(ctx, d.Device) })
+func prepareOne(ctx context.Context, preparer core.Preparer, card string, d core.Device, options Options) error {
+	_, err := guard.Call(ctx, options.Calls, "prepare "+card, preparer.Preparation(d),
+		func(ctx context.Context) (struct{}, error) { return struct{}{}, preparer.Prepare(ctx, d) })
 	event := core.Event{Devices: []string{d.ID}, Look: true}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		fault, ok := errors.AsType[*core.Fault](err)

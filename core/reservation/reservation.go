@@ -77,27 +77,31 @@ func Assemble(ctx context.Context, vendor core.Vendor, snapshot *fingerprint.Sna
 	if err != nil {
 		return Reservation{}, err
 	}
-	if err := prepare(ctx, vendor, devices, options); err != nil {
+	claims, err := claimsOf(devices)
+	if err != nil {
 		return Reservation{}, err
 	}
-	grants := make([]core.Grant, len(devices))
-	errs := make([]error, len(devices))
+	if err := prepare(ctx, vendor, claims, options); err != nil {
+		return Reservation{}, err
+	}
+	grants := make([]core.Grant, len(claims))
+	errs := make([]error, len(claims))
 	var group errgroup.Group
-	for i, d := range devices {
+	for i, c := range claims {
 		group.Go(func() error {
-			grants[i], errs[i] = guard.Call(ctx, options.Calls, "grant "+d.ID, options.Timeout,
-				func(ctx context.Context) (core.Grant, error) { return vendor.Grant(ctx, d.Device) })
+			grants[i], errs[i] = guard.Call(ctx, options.Calls, "grant "+c.device.ID, options.Timeout,
+				func(ctx context.Context) (core.Grant, error) { return c.grant(ctx, vendor) })
 			return nil
 		})
 	}
 	_ = group.Wait() // the errors are in errs
 	m := newMerger(options.Host)
-	for i, d := range devices {
+	for i, c := range claims {
 		if errs[i] == nil {
 			errs[i] = m.add(grants[i])
 		}
 		if errs[i] != nil {
-			errs[i] = fmt.Errorf("device %s: %w", d.ID, errs[i])
+			errs[i] = fmt.Errorf("device %s: %w", c.device.ID, errs[i])
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -115,6 +119,8 @@ func choose(snapshot *fingerprint.Snapshot, ids []string) ([]fingerprint.Device,
 		switch {
 		case !ok && !snapshot.Complete:
 			errs = append(errs, fmt.Errorf("device %q is not known yet: the driver has not answered since the plugin was started", id))
+		case !ok && elsewhere(snapshot, id) != "":
+			errs = append(errs, fmt.Errorf("device %q is not known: the configuration of sharing changed, and %s; the job gets what there is when it is placed again", id, elsewhere(snapshot, id)))
 		case !ok:
 			errs = append(errs, fmt.Errorf("device %q is not known: it is gone, ignored by the plugin's configuration, or was never there", id))
 		case !d.Health.Healthy:

@@ -1,5 +1,8 @@
 // Package stats gathers the statistics of many devices at once.
 //
+// The parts of a device that is offered as several have the statistics of the
+// device, which is measured once for all of them.
+//
 // A [Collector] measures all devices of a snapshot side by side. Nobody waits
 // for a device longer than the statistics' timeout: a device that is slow or
 // hangs costs its own numbers, and the others arrive on time.
@@ -62,7 +65,7 @@ type Collector struct {
 	options Options
 
 	mu    sync.Mutex
-	meter map[string]*meter // by device ID
+	meter map[string]*meter // by the ID of the whole device
 }
 
 // meter is the state of measuring one device.
@@ -108,10 +111,11 @@ func (c *Collector) Collect(ctx context.Context, snapshot *fingerprint.Snapshot,
 // last is older than maxAge, and waits for it a while.
 func (c *Collector) measure(ctx context.Context, d fingerprint.Device, maxAge, wait time.Duration) ([]core.Reading, time.Time, error) {
 	c.mu.Lock()
-	m := c.meter[d.ID]
+	id := d.Whole().ID
+	m := c.meter[id]
 	if m == nil {
 		m = &meter{}
-		c.meter[d.ID] = m
+		c.meter[id] = m
 	}
 	if m.running == nil && time.Since(m.last.Time) >= maxAge {
 		m.running = make(chan struct{})
@@ -144,7 +148,7 @@ var errSlow = errors.New("the driver has not answered yet")
 // run makes one measurement and keeps it.
 func (c *Collector) run(ctx context.Context, d fingerprint.Device, m *meter) {
 	readings, err := guard.Call(ctx, c.calls, fingerprint.Lane(d.Card), c.options.DriverTimeout,
-		func(ctx context.Context) ([]core.Reading, error) { return c.vendor.Measure(ctx, d.Device) })
+		func(ctx context.Context) ([]core.Reading, error) { return c.vendor.Measure(ctx, d.Whole()) })
 	if errors.Is(err, guard.ErrHung) && c.options.Hung != nil {
 		c.options.Hung()
 	}
@@ -170,21 +174,22 @@ func (c *Collector) report(d fingerprint.Device, m *meter) {
 	switch {
 	case text != "":
 		if p, ok := errors.AsType[*guard.PanicError](m.last.Err); ok {
-			c.options.Log.Error("the plugin failed while it measured a device; please report this", "device", d.ID, "panic", p.Value, "stack", string(p.Stack))
+			c.options.Log.Error("the plugin failed while it measured a device; please report this", "device", d.Whole().ID, "panic", p.Value, "stack", string(p.Stack))
 		} else {
-			c.options.Log.Warn("statistics are missing", "device", d.ID, "error", m.last.Err)
+			c.options.Log.Warn("statistics are missing", "device", d.Whole().ID, "error", m.last.Err)
 		}
 	default:
-		c.options.Log.Info("statistics are complete again", "device", d.ID)
+		c.options.Log.Info("statistics are complete again", "device", d.Whole().ID)
 	}
 }
 
 // forget drops what is kept of devices that are no more.
 func (c *Collector) forget(snapshot *fingerprint.Snapshot) {
+	wholes := snapshot.Wholes()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, m := range c.meter {
-		if _, ok := snapshot.Device(id); !ok && m.running == nil {
+		if _, ok := wholes[id]; !ok && m.running == nil {
 			delete(c.meter, id)
 		}
 	}
