@@ -108,6 +108,9 @@ func (o *checkOptions) check(ctx context.Context, path string, stdout, stderr io
 	if err != nil {
 		return err
 	}
+	if root, elsewhere := options.Config["host_root"].(string); elsewhere && root != "/" {
+		options.PlainNodes = true // a tree that somebody made, perhaps without the right to make nodes
+	}
 	if o.simulator != "" {
 		hardware, err := openHardware(o.simulator)
 		if err != nil {

@@ -61,7 +61,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newInspect(), newCheck(), newSimulate())
+	root.AddCommand(newInspect(), newCheck(), newSimulate(), newNew())
 	return root
 }
 
