@@ -45,7 +45,8 @@ plugin that cannot be started or does not take its configuration.`,
   devctl check ./nomad-device-nvidia --config /etc/nomad.d/client.hcl --junit check.xml
   devctl simulate start 8xh100 --dir demo && devctl check ./nomad-device-nvidia --simulator demo --long
   devctl check ./nomad-device-nvidia --run 'reserve|C12'
-  devctl check --list`,
+  devctl check --list
+  devctl check --list --json | jq -r '.[] | select(.long) | .name'`,
 		Args: usage(func(cmd *cobra.Command, args []string) error {
 			if opts.list {
 				return cobra.NoArgs(cmd, args)
@@ -54,7 +55,7 @@ plugin that cannot be started or does not take its configuration.`,
 		}),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if opts.list {
-				return listCases(cmd.OutOrStdout())
+				return listCases(cmd.OutOrStdout(), opts.json)
 			}
 			err := opts.check(cmd.Context(), args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
 			if _, failed := errors.AsType[casesFailed](err); err != nil && !failed {
@@ -62,6 +63,7 @@ plugin that cannot be started or does not take its configuration.`,
 			}
 			return err
 		},
+		ValidArgsFunction: inTurn(completePlugins),
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.config, "config", "", "`file` with the plugin's configuration: the content of its config block, or a whole agent file")
@@ -71,9 +73,10 @@ plugin that cannot be started or does not take its configuration.`,
 	f.BoolVar(&opts.long, "long", false, "run the cases that take minutes, too")
 	f.StringVar(&opts.run, "run", "", "run only the cases whose \"C12/first-message\" matches the `pattern`")
 	f.StringVar(&opts.skip, "skip", "", "leave out the cases that match the `pattern`")
-	f.BoolVar(&opts.json, "json", false, "print the report as JSON")
+	f.BoolVar(&opts.json, "json", false, "print the report, or with --list the cases, as JSON")
 	f.StringVar(&opts.junit, "junit", "", "write the report as JUnit's XML to a `file`, too")
 	f.BoolVar(&opts.list, "list", false, "list the cases and run none")
+	completeFlag(cmd, "simulator", completeMachines)
 	return cmd
 }
 
@@ -122,7 +125,7 @@ func (o *checkOptions) check(ctx context.Context, path string, stdout, stderr io
 		maps.Copy(settings, options.Config)
 		options.Config = settings
 	}
-	if f, ok := stderr.(*os.File); ok && isTerminal(f) {
+	if isTerminal(stderr) {
 		options.Progress = func(r conformance.Result) { fmt.Fprintf(stderr, "%-7s %s\n", r.Status, r) }
 	}
 	report, err := conformance.Check(ctx, target, options)
@@ -186,14 +189,11 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 	return write(f)
 }
 
-// isTerminal returns whether a person watches.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
 // listCases prints what is checked.
-func listCases(w io.Writer) error {
+func listCases(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, conformance.Cases())
+	}
 	for _, c := range conformance.Cases() {
 		remark := c.Needs.String()
 		if c.Long {

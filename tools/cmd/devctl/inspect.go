@@ -74,6 +74,7 @@ refused a request, 2 for a wrong command line.`,
 			i := &inspection{opts: opts, out: newPrinter(stdout, opts.json)}
 			return i.run(cmd.Context(), args[0], config, logTo(cmd.ErrOrStderr(), level))
 		},
+		ValidArgsFunction: inTurn(completePlugins),
 	}
 	f := cmd.Flags()
 	f.StringVar(&opts.config, "config", "", "`file` with the plugin's configuration: the content of its config block, or a whole agent file")
@@ -87,6 +88,7 @@ refused a request, 2 for a wrong command line.`,
 	f.BoolVar(&opts.json, "json", false, "print JSON: one document, and with --watch one more per change")
 	f.StringVar(&opts.logLevel, "log-level", "warn", "least `level` of the plugin's log lines to print")
 	f.DurationVar(&opts.timeout, "timeout", 50*time.Second, "longest `time` to wait for the first devices and statistics; Nomad waits 50s")
+	completeFlag(cmd, "log-level", fixed("trace", "debug", "info", "warn", "error", "off"))
 	return cmd
 }
 

@@ -73,24 +73,30 @@ func (p jsonPrinter) report(r report) error {
 	if len(r.Remarks) > 0 {
 		document["remarks"] = r.Remarks
 	}
-	encoder := json.NewEncoder(p.w)
+	return printJSON(p.w, document)
+}
+
+// printJSON writes a document that people may read as well.
+func printJSON(w io.Writer, document any) error {
+	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(document)
 }
 
 func (p jsonPrinter) fingerprint(at time.Time, _, now []*device.DeviceGroup) error {
-	return p.line(map[string]any{"time": at, "groups": jsonGroups(now)})
+	return printLine(p.w, object{"time": at, "groups": jsonGroups(now)})
 }
 
 func (p jsonPrinter) stats(at time.Time, groups []*device.DeviceGroupStats) error {
-	return p.line(map[string]any{"time": at, "stats": jsonStats(groups)})
+	return printLine(p.w, object{"time": at, "stats": jsonStats(groups)})
 }
 
-func (p jsonPrinter) line(v any) error {
-	encoder := json.NewEncoder(p.w)
+// printLine writes one of several documents, on a line of its own.
+func printLine(w io.Writer, document any) error {
+	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
+	return encoder.Encode(document)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -60,8 +60,9 @@ func newRoot() *cobra.Command {
 		Args:          usage(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	addTerminalFlags(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newInspect(), newCheck(), newSimulate(), newNew())
+	root.AddCommand(newInspect(), newCheck(), newSimulate(), newTop(), newNew(), newDoctor())
 	return root
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -15,11 +14,12 @@ import (
 func simulateCalls() *cobra.Command {
 	var reset, asJSON bool
 	cmd := onMachine(&cobra.Command{
-		Use:     "calls DIR",
-		Short:   "Print how often each function of NVIDIA's driver was called",
-		Long:    "Print how often each function of NVIDIA's driver was called since the start or the last --reset, most often first.",
-		Example: "  devctl simulate calls demo\n  devctl simulate calls demo --reset",
-		Args:    usage(cobra.ExactArgs(1)),
+		Use:               "calls DIR",
+		Short:             "Print how often each function of NVIDIA's driver was called",
+		Long:              "Print how often each function of NVIDIA's driver was called since the start or the last --reset, most often first.",
+		Example:           "  devctl simulate calls demo\n  devctl simulate calls demo --reset",
+		Args:              usage(cobra.ExactArgs(1)),
+		ValidArgsFunction: inTurn(completeMachines),
 	}, func(w io.Writer, m simulated, _ []string) error {
 		counter, err := able[interface {
 			Calls() (map[string]uint64, error)
@@ -46,9 +46,7 @@ func simulateCalls() *cobra.Command {
 
 func printCalls(w io.Writer, calls map[string]uint64, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(calls)
+		return printJSON(w, calls)
 	}
 	names := slices.SortedFunc(maps.Keys(calls), func(a, b string) int {
 		return cmp.Or(cmp.Compare(calls[b], calls[a]), cmp.Compare(a, b))

@@ -184,7 +184,7 @@ func profileOf(profile string) (simulator, error) {
 		}
 	}
 	slices.Sort(names)
-	return simulator{}, fmt.Errorf("there is no profile %q: use one of %s", profile, strings.Join(names, ", "))
+	return simulator{}, usageError{fmt.Errorf("there is no profile %q: use one of %s", profile, strings.Join(names, ", "))}
 }
 
 // openMachine opens the machine in a directory, whosever it is.
