@@ -62,6 +62,7 @@ func newRoot() *cobra.Command {
 	}
 	addTerminalFlags(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	addVersion(root)
 	root.AddCommand(newInspect(), newCheck(), newSimulate(), newTop(), newNew(), newDoctor())
 	return root
 }
