@@ -5,6 +5,7 @@ BIN      := $(CURDIR)/.bin
 VERSION  ?= 0.0.0-dev
 VERSION_PACKAGE := github.com/nomad-devices/nomad-devices/core/plugin
 GO_LDFLAGS := -s -w -X $(VERSION_PACKAGE).Version=$(VERSION)
+COMMIT   := $(shell git rev-parse HEAD 2>/dev/null)
 # NVML's functions are bound when they are called. "-z now", which some
 # distributions make the default, would end the process before main.
 CGO_LDFLAGS_LAZY := -extldflags=-Wl,-z,lazy
@@ -12,9 +13,10 @@ CGO_LDFLAGS_LAZY := -extldflags=-Wl,-z,lazy
 # which has cgo, from asking the C library for names of hosts and users: what it
 # asks for less, it can miss less on an old system.
 GO_TAGS  := grpcnotrace,netgo,osusergo
-# What is only there to talk to Nomad a few times a minute is not inlined: that
-# saves the twentieth part of a binary.
-GO_COLD  := google.golang.org/... golang.org/x/net/... net/... crypto/... html/... text/... go/... encoding/gob
+# What is only there to talk to Nomad and Prometheus a few times a minute is not
+# inlined: that saves the twentieth part of a binary.
+GO_COLD  := google.golang.org/... golang.org/x/net/... net/... crypto/... html/... text/... go/... encoding/gob \
+            github.com/hashicorp/... github.com/prometheus/...
 GO_BUILD := -tags $(GO_TAGS) -trimpath $(foreach p,$(GO_COLD),-gcflags=$(p)=-l)
 # The plugins that need no cgo.
 STATIC   := amd fpga
@@ -24,7 +26,7 @@ export CGO_CFLAGS ?= -O2 -g0 -Wno-deprecated-declarations
 
 .PHONY: help
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: plugins devctl ## build the plugins and devctl into .bin
@@ -38,11 +40,11 @@ plugins: ## build the plugins into .bin
 .PHONY: sizes
 sizes: plugins ## hold the plugins' sizes against their limits
 	@limit() { size=$$(stat -c %s $(BIN)/$$1); echo "$$size bytes, at most $$2: $$1"; [ $$size -le $$2 ]; }; \
-	limit nomad-device-nvidia 16000000 && for v in $(STATIC); do limit nomad-device-$$v 14000000 || exit 1; done
+	limit nomad-device-nvidia 16777216 && for v in $(STATIC); do limit nomad-device-$$v 14680064 || exit 1; done
 
 .PHONY: devctl
 devctl: ## build devctl into .bin
-	CGO_ENABLED=0 go -C tools build $(GO_BUILD) -ldflags '$(GO_LDFLAGS)' -o $(BIN)/devctl ./cmd/devctl
+	CGO_ENABLED=0 go -C tools build $(GO_BUILD) -ldflags '$(GO_LDFLAGS) -X main.commit=$(COMMIT)' -o $(BIN)/devctl ./cmd/devctl
 
 .PHONY: demo
 demo: ## a real Nomad agent schedules real tasks onto simulated GPUs
@@ -99,6 +101,26 @@ tools: $(BIN)/golangci-lint ## install the pinned linter into .bin
 $(BIN)/golangci-lint: build/tools/go.mod
 	GOWORK=off GOBIN=$(BIN) go -C build/tools install tool
 	@touch $@
+
+.PHONY: snapshot
+snapshot: release-tools ## archives and packages of this commit in dist, published nowhere
+	PATH="$(BIN):$$PATH" build/release/build snapshot
+
+.PHONY: release-check
+release-check: release-tools ## what can be said of a release without building it
+	PATH="$(BIN):$$PATH" goreleaser check
+	go test ./tools/release/...
+
+.PHONY: release-test
+release-test: release-tools ## two snapshots are the same, install, and run, arm64 too
+	BIN=$(BIN) go test -tags release -count=1 -timeout 90m -v ./tools/release
+
+.PHONY: release-tools
+release-tools: $(BIN)/goreleaser $(BIN)/syft
+
+$(BIN)/goreleaser $(BIN)/syft &: build/release/tools/go.mod
+	GOWORK=off GOBIN=$(BIN) go -C build/release/tools install -trimpath -ldflags='-s -w' tool
+	@touch $(BIN)/goreleaser $(BIN)/syft
 
 .PHONY: clean
 clean: ## remove what was built
