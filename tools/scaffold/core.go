@@ -31,8 +31,8 @@ type Core struct {
 // ParseCore reads a version, or the directory of a checkout or of the core in it.
 func ParseCore(text string) (Core, error) {
 	if semver.IsValid(text) {
-		if err := module.Check(corePath, text); err != nil {
-			return Core{}, fmt.Errorf("the version %s: want all three numbers and v0 or v1 in front, such as v0.1.0: %w", text, err)
+		if semver.Canonical(text) != text || module.Check(corePath, text) != nil {
+			return Core{}, fmt.Errorf("the version %s: want three numbers, the first of them v0 or v1, such as v0.1.0", text)
 		}
 		return Core{Version: text}, nil
 	}
