@@ -6,9 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 )
+
+// askTimeout bounds the questions to the agent. One that does not answer is down
+// for all that matters here.
+const askTimeout = 20 * time.Second
 
 // ask asks the running agent for its configuration and its node.
 func (x *examination) ask(ctx context.Context) {
@@ -16,8 +21,12 @@ func (x *examination) ask(ctx context.Context) {
 		return
 	}
 	subject := x.Nomad.Address()
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	query := new(api.QueryOptions).WithContext(ctx)
-	self, err := x.Nomad.Agent().Self()
+	// Agent().Self() asks the same, and cannot be interrupted.
+	var self api.AgentSelf
+	_, err := x.Nomad.Raw().Query("/v1/agent/self", &self, query)
 	if err != nil {
 		x.report.find(agentUnreachable, subject, values{"error": plainAPIError(err), "address": subject})
 		return
@@ -28,12 +37,15 @@ func (x *examination) ask(ctx context.Context) {
 		return
 	}
 	x.running = &config
-	id := x.Node
-	if id == "" {
-		id = self.Stats["client"]["node_id"]
+	id := self.Stats["client"]["node_id"]
+	if x.Node != "" {
+		if id, err = x.nodeID(query); err != nil {
+			x.report.find(agentUnreachable, "node "+x.Node, values{"error": plainAPIError(err), "address": subject})
+			return
+		}
 	}
 	if id == "" {
-		x.report.find(agentNoNode, subject, nil)
+		x.report.find(agentNoNode, subject, values{"node": x.Node})
 		return
 	}
 	node, _, err := x.Nomad.Nodes().Info(id, query)
@@ -42,6 +54,21 @@ func (x *examination) ask(ctx context.Context) {
 		return
 	}
 	x.node = node
+}
+
+// nodeID finds the node that was named, by its name or the beginning of its ID;
+// "" means that there is none.
+func (x *examination) nodeID(query *api.QueryOptions) (string, error) {
+	nodes, _, err := x.Nomad.Nodes().List(query)
+	if err != nil {
+		return "", err
+	}
+	for _, n := range nodes {
+		if n.Name == x.Node || strings.HasPrefix(n.ID, x.Node) {
+			return n.ID, nil
+		}
+	}
+	return "", nil
 }
 
 // plainAPIError takes the HTTP request off an error of Nomad's API.

@@ -100,7 +100,9 @@ func (x *examination) concerns(name string) bool {
 	return x.config.block(name) != nil || looksLikeDevicePlugin(name)
 }
 
-func looksLikeDevicePlugin(name string) bool { return strings.Contains(strings.ToLower(name), "device") }
+func looksLikeDevicePlugin(name string) bool {
+	return strings.Contains(strings.ToLower(name), "device")
+}
 
 // candidate looks at a binary, and adds it to the plugins that can be started.
 func (x *examination) candidate(file string) {
@@ -124,7 +126,7 @@ func (x *examination) candidate(file string) {
 func (x *examination) runsHere(file string) bool {
 	f, err := elf.Open(file)
 	if err != nil {
-		if script(file) {
+		if isScript(file) {
 			return true
 		}
 		x.report.find(binaryNotProgram, file, values{"file": file, "error": plainPathError(err)})
@@ -156,7 +158,7 @@ func (x *examination) runsHere(file string) bool {
 	return true
 }
 
-func script(file string) bool {
+func isScript(file string) bool {
 	f, err := os.Open(file)
 	if err != nil {
 		return false

@@ -404,9 +404,9 @@ var (
 	}
 	agentNoNode = &Kind{
 		Code: "agent-no-node", Link: Agent, Severity: Problem,
-		What: "the agent that was asked is a server and has no node",
+		What: "there is no node to look at: the agent is a server, or the cluster has no node of the name that was given",
 		Why:  "Devices belong to the nodes of clients.",
-		Mend: "devctl doctor --nomad --node <node ID>   # of nomad node status",
+		Mend: "devctl doctor --nomad --node <name or ID>   # of nomad node status",
 	}
 	agentStale = &Kind{
 		Code: "agent-stale", Link: Agent, Severity: Problem,

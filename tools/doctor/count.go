@@ -10,7 +10,9 @@ import (
 	"github.com/hashicorp/nomad/plugins/shared/structs"
 )
 
-func attributeNames(g *api.NodeDeviceResource) []string { return slices.Sorted(maps.Keys(g.Attributes)) }
+func attributeNames(g *api.NodeDeviceResource) []string {
+	return slices.Sorted(maps.Keys(g.Attributes))
+}
 
 func attributesOf(g *api.NodeDeviceResource) string {
 	if len(g.Attributes) == 0 {

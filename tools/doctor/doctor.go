@@ -34,7 +34,8 @@ type Options struct {
 	Plugins []string
 	// Nomad is the running agent to ask; nil means none.
 	Nomad *api.Client
-	// Node is the ID of the node to compare with; empty means the agent's own.
+	// Node is the name or the ID of the node to compare with; empty means the
+	// agent's own.
 	Node string
 	// Job is the file of a job whose devices are to be placed, in HCL or, by its
 	// name, in JSON.
@@ -77,10 +78,10 @@ type examination struct {
 	candidates []*candidate
 	// mentioned are the names of the plugins that there are to be.
 	mentioned []string
-	hardwares  []*hardware
-	said       bool        // that the plugins run as another user than the agent's
-	running    *agentConfig // of the running agent
-	node       *api.Node
+	hardwares []*hardware
+	said      bool         // that the plugins run as another user than the agent's
+	running   *agentConfig // of the running agent
+	node      *api.Node
 }
 
 // Examine walks the chain and returns what it found, in the order of the links.

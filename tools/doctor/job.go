@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomad-devices/nomad-devices/tools/nomad/holders"
 )
 
 // placement is the attempt to place one task group on the node.
@@ -35,11 +37,11 @@ func (x *examination) job(ctx context.Context) {
 	before := x.report.Count(Problem)
 	x.elsewhereJob(job)
 	groups := x.known()
-	holders := x.held(ctx)
+	held := x.held(ctx)
 	asks := false
 	var placed []string
 	for _, tg := range job.TaskGroups {
-		p := &placement{examination: x, groups: groups, holders: holders, own: map[string]bool{}}
+		p := &placement{examination: x, groups: groups, holders: held, own: map[string]bool{}}
 		for _, task := range tg.Tasks {
 			if task.Resources == nil || len(task.Resources.Devices) == 0 {
 				continue
@@ -75,28 +77,21 @@ func (x *examination) known() []*api.NodeDeviceResource {
 
 // held returns who has the node's devices.
 func (x *examination) held(ctx context.Context) map[string]string {
-	holders := map[string]string{}
+	held := map[string]string{}
 	if x.node == nil {
-		return holders
+		return held
 	}
 	allocs, _, err := x.Nomad.Nodes().Allocations(x.node.ID, new(api.QueryOptions).WithContext(ctx))
 	if err != nil {
 		x.report.find(agentUnreachable, "allocations of node "+x.node.Name, values{"error": plainAPIError(err), "address": x.Nomad.Address()})
-		return holders
+		return held
 	}
-	for _, a := range allocs {
-		if a.AllocatedResources == nil || !slices.Contains([]string{api.AllocClientStatusPending, api.AllocClientStatusRunning}, a.ClientStatus) {
-			continue
-		}
-		for name, task := range a.AllocatedResources.Tasks {
-			for _, d := range task.Devices {
-				for _, id := range d.DeviceIDs {
-					holders[id] = fmt.Sprintf("allocation %s of job %s, task %s", shortID(a.ID), a.JobID, name)
-				}
-			}
+	for d, all := range holders.Of(allocs) {
+		for _, h := range all {
+			held[d.ID] = fmt.Sprintf("allocation %s of job %s, task %s", shortID(h.Alloc), h.Job, h.Task)
 		}
 	}
-	return holders
+	return held
 }
 
 // elsewhereJob looks whether the job may run on the node at all.
@@ -114,9 +109,10 @@ func (x *examination) elsewhereJob(job *api.Job) {
 			"line": fmt.Sprintf("datacenters = [%q]", x.node.Datacenter),
 		})
 	}
-	if pool := job.NodePool; pool != nil && *pool != "" && *pool != "all" && x.node.NodePool != "" && *pool != x.node.NodePool {
+	// A job without one has the default pool, or its namespace's.
+	if pool := *job.NodePool; pool != "" && pool != "all" && x.node.NodePool != "" && pool != x.node.NodePool {
 		x.report.find(jobElsewhere, *job.ID, values{
-			"what": "node pool", "wants": *pool, "is": x.node.NodePool, "line": fmt.Sprintf("node_pool = %q", x.node.NodePool),
+			"what": "node pool", "wants": pool, "is": x.node.NodePool, "line": fmt.Sprintf("node_pool = %q", x.node.NodePool),
 		})
 	}
 }
@@ -179,13 +175,13 @@ func (p *placement) meant(request string) string {
 	parts := strings.Count(request, "/") + 1
 	var all []string
 	for _, g := range p.groups {
-		full := []string{g.Vendor, g.Type, g.Name}
-		all = append(all, groupName(g))
 		switch parts {
 		case 1:
 			all = append(all, g.Type)
 		case 2:
-			all = append(all, strings.Join(full[:2], "/"))
+			all = append(all, g.Vendor+"/"+g.Type)
+		default:
+			all = append(all, groupName(g))
 		}
 	}
 	if best := nearest(request, all); best != "" {

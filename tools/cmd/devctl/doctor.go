@@ -1,16 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/hashicorp/nomad/api"
 	"github.com/spf13/cobra"
 
 	"github.com/nomad-devices/nomad-devices/tools/doctor"
@@ -21,9 +18,9 @@ const packagedConfig = "/etc/nomad.d"
 
 type doctorOptions struct {
 	doctor.Options
-	nomad          bool
-	address, token string
-	all, json      bool
+	nomad     bool
+	agent     agentOptions
+	all, json bool
 }
 
 func newDoctor() *cobra.Command {
@@ -40,8 +37,8 @@ matters, and the command or the line that mends it. Nothing is changed.
 Plugins are given by their names, or by their files; without any, all device
 plugins in the agent's plugin directory are looked at. The agent's configuration
 is taken from --agent-config, else from the running agent (--nomad), else from
-` + packagedConfig + `. The agent's address and token are those of the environment,
-NOMAD_ADDR and NOMAD_TOKEN, unless there are flags for them.
+` + packagedConfig + `. The agent is found by Nomad's own variables, which the
+flags override; its token needs node:read and agent:read.
 
 Run it on the node, as the user that runs the agent.
 
@@ -50,17 +47,18 @@ Exit code: 0 if there is no problem, 1 if there is one, 2 for a wrong command li
   devctl doctor --agent-config /etc/nomad.d --all
   devctl doctor --nomad --job train.nomad.hcl
   devctl doctor ./nomad-device-amd --json`,
-		Args: usage(cobra.ArbitraryArgs),
+		Args:              usage(cobra.ArbitraryArgs),
+		ValidArgsFunction: completePlugins,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Plugins = args
-			if err := opts.complete(); err != nil {
+			if err := opts.complete(cmd); err != nil {
 				return usageError{err}
 			}
 			report := doctor.Examine(cmd.Context(), opts.Options)
 			if err := cmd.Context().Err(); err != nil {
 				return err
 			}
-			if err := opts.print(cmd.OutOrStdout(), report); err != nil {
+			if err := opts.print(cmd, report); err != nil {
 				return err
 			}
 			if n := report.Count(doctor.Problem); n > 0 {
@@ -74,9 +72,7 @@ Exit code: 0 if there is no problem, 1 if there is one, 2 for a wrong command li
 	f.StringVar(&opts.PluginDir, "plugin-dir", "", "`directory` of the plugins, in place of the configuration's plugin_dir")
 	f.StringVar(&opts.HostRoot, "host-root", "", "`directory` where the machine's file system is mounted (default /, and the host_root of a plugin's own configuration)")
 	f.BoolVar(&opts.nomad, "nomad", false, "ask the running agent, too")
-	f.StringVar(&opts.address, "address", "", "`URL` of the agent; means --nomad")
-	f.StringVar(&opts.token, "token", "", "the agent's ACL `token`")
-	f.StringVar(&opts.Node, "node", "", "`ID` of the node to compare with (default: the agent's own)")
+	opts.agent.add(f)
 	f.StringVar(&opts.Job, "job", "", "`file` of a job, in HCL or JSON: can its devices be had here?")
 	f.StringArrayVar(&opts.Vars, "var", nil, "a variable of the job as `name=value`; may be repeated")
 	f.StringArrayVar(&opts.VarFiles, "var-file", nil, "`file` with variables of the job; may be repeated")
@@ -98,7 +94,7 @@ func (n problemsFound) Error() string {
 }
 
 // complete checks the command line and makes of it what the examination takes.
-func (o *doctorOptions) complete() error {
+func (o *doctorOptions) complete(cmd *cobra.Command) error {
 	if o.Timeout <= 0 {
 		return errors.New("--timeout must be more than 0")
 	}
@@ -125,17 +121,15 @@ func (o *doctorOptions) complete() error {
 			o.Plugins[i] = abs
 		}
 	}
-	if o.nomad = o.nomad || o.address != ""; o.nomad {
-		config := api.DefaultConfig()
-		config.Address = cmp.Or(o.address, config.Address)
-		config.SecretID = cmp.Or(o.token, config.SecretID)
-		client, err := api.NewClient(config)
+	if named := o.agent.given(cmd.Flags()); named != "" && !o.nomad {
+		return fmt.Errorf("--%s is of use with --nomad only", named)
+	}
+	if o.nomad {
+		client, err := o.agent.client()
 		if err != nil {
-			return fmt.Errorf("the agent's address: %w", err)
+			return err
 		}
-		o.Nomad = client
-	} else if o.Node != "" {
-		return errors.New("--node is for the agent's node: ask the agent with --nomad")
+		o.Nomad, o.Node = client, o.agent.node
 	}
 	if len(o.AgentConfig) == 0 && !o.nomad && o.HostRoot == "" {
 		if _, err := os.Stat(packagedConfig); err == nil {
@@ -146,14 +140,13 @@ func (o *doctorOptions) complete() error {
 	return nil
 }
 
-func (o *doctorOptions) print(w io.Writer, report *doctor.Report) error {
+func (o *doctorOptions) print(cmd *cobra.Command, report *doctor.Report) error {
+	w := cmd.OutOrStdout()
 	if o.json {
 		encoder := json.NewEncoder(w)
 		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(report)
 	}
-	f, ok := w.(*os.File)
-	colour := ok && isTerminal(f) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	return report.WriteText(w, doctor.TextOptions{All: o.all, Colour: colour})
+	return report.WriteText(w, doctor.TextOptions{All: o.all, Colour: coloured(cmd)})
 }
