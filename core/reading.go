@@ -14,6 +14,9 @@ type Reading struct {
 	// Unit is free text here: "MiB", "W", "%", "C". The units inside Value and
 	// Limit are not used.
 	Unit string
+	// Counter says that the value only grows, until the device or its driver
+	// starts anew, and so means something by its increase.
+	Counter bool
 	// Description says what is measured, for somebody who has never seen it.
 	Description string
 }

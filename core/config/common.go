@@ -27,6 +27,7 @@ type Common struct {
 	DriverTimeout     time.Duration `hcl:"driver_timeout" default:"5s" min:"100ms" max:"5m" doc:"How long a call into the driver may take. Devices behind a call that takes longer are unhealthy until it returns."`
 	Health            Health        `hcl:"health,block" doc:"When a device turns unhealthy, and when healthy again."`
 	Share             []Share       `hcl:"share,block" doc:"Devices that are offered as several, for as many tasks at a time. The first block that fits a device counts."`
+	Metrics           Metrics       `hcl:"metrics,block" doc:"Serves statistics, health and the plugin's own numbers to Prometheus."`
 	HostRoot          string        `hcl:"host_root" default:"/" doc:"Where the host's file system is mounted, as an absolute path. /sys, /proc and /dev are read below it, and tasks are given device nodes from below it."`
 }
 

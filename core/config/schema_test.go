@@ -45,6 +45,8 @@ func TestSchemaOf(t *testing.T) {
 		{"share.type", "string", "string", `""`, "", "", ""},
 		{"share.name_suffix", "string", "string", `""`, "", "", ""},
 		{"share.one_per_task", "bool", "bool", "false", "", "", ""},
+		{"metrics", "block", "", "", "", "", ""},
+		{"metrics.address", "string", "string", `""`, "", "", ""},
 		{"host_root", "string", "string", `"/"`, "", "", ""},
 		{"library", "string", "string", `""`, "", "", ""},
 		{"access", "string", "string", `"runtime"`, "", "", "runtime devices"},

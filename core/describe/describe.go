@@ -18,11 +18,13 @@ type Stat struct {
 	Name, Unit, Description string
 	// On says which devices can have it, in the words of the page: "GPU".
 	On string
+	// Counter is that of [core.Reading].
+	Counter bool
 }
 
 // Is returns the reading of a value.
 func (s *Stat) Is(value core.Value) core.Reading {
-	return core.Reading{Name: s.Name, Value: value, Unit: s.Unit, Description: s.Description}
+	return core.Reading{Name: s.Name, Value: value, Unit: s.Unit, Counter: s.Counter, Description: s.Description}
 }
 
 // OutOf returns the reading of a value out of a limit, if that is known.

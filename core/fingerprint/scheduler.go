@@ -52,6 +52,12 @@ type Options struct {
 	// is told whether these are all there are. It must answer at once. nil offers
 	// them as they are.
 	Offer func(devices []Device, complete bool) []Device
+	// Observe is told of each scan and of the calls in it: "scan", "discover" and
+	// "read".
+	Observe guard.Observer
+	// Published is told of each new snapshot, and of the one that it takes the
+	// place of. It must answer at once. nil is told nothing.
+	Published func(before, now *Snapshot)
 	// Log is told what changed.
 	Log hclog.Logger
 }
@@ -122,7 +128,10 @@ func (s *Scheduler) Tell(e core.Event) {
 func (s *Scheduler) Run(ctx context.Context) error {
 	defer s.watch.stop()
 	for {
-		if err := s.scan(ctx); err != nil {
+		end := s.options.Observe.Begin("scan")
+		err := s.scan(ctx)
+		end(err)
+		if err != nil {
 			return err
 		}
 		s.watch.follow(ctx, s)
@@ -185,7 +194,9 @@ func (s *Scheduler) scan(ctx context.Context) error {
 	var failure error
 	go func() {
 		defer close(found)
+		end := s.options.Observe.Begin("discover")
 		inventory, failure = guard.Call(ctx, s.calls, discoverLane, s.options.DriverTimeout, s.vendor.Discover)
+		end(failure)
 	}()
 	soon := time.NewTimer(interim)
 	defer soon.Stop()
@@ -250,7 +261,9 @@ func (s *Scheduler) probe(ctx context.Context, probes []core.Probe) chan reading
 		}
 		seen[p.Key] = true
 		go func() {
+			end := s.options.Observe.Begin("read")
 			devices, err := guard.Call(ctx, s.calls, Lane(p.Key), s.options.DriverTimeout, p.Read)
+			end(err)
 			readings <- reading{card: p.Key, devices: devices, err: err}
 		}()
 	}
@@ -280,6 +293,9 @@ func (s *Scheduler) publish(complete bool) *Snapshot {
 		next.Generation++
 	}
 	s.current.Store(next)
+	if s.options.Published != nil {
+		s.options.Published(before, next)
+	}
 	close(before.superseded)
 	return next
 }

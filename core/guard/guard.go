@@ -72,6 +72,19 @@ func (g *Group) AnyRunning() bool {
 	return len(g.lanes) > 0
 }
 
+// Pending returns how many calls are running, and how many of these are past
+// their deadline.
+func (g *Group) Pending() (running, hung int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, l := range g.lanes {
+		if l.hung() {
+			hung++
+		}
+	}
+	return len(g.lanes), hung
+}
+
 // Call runs call on a lane of g and waits for it, at most for timeout. While
 // another call is on the lane it waits for its turn, within the same timeout;
 // if that other call hangs already it does not wait at all.

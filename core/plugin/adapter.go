@@ -107,7 +107,7 @@ func (a *adapter[C]) install(cfg C) {
 	host := sysfs.New(cfg.Base().HostRoot)
 	vendor := a.definition.New(cfg, Env{Log: a.log, Host: host})
 	a.config = cfg
-	a.engine = newEngine(cfg, vendor, host, a.log)
+	a.engine = newEngine(a.definition.Name, cfg, vendor, host, a.log)
 	a.engine.restart = a.life.restart
 	a.engine.delay = a.life.pauseBeforeHardware
 	close(a.replaced)

@@ -15,6 +15,7 @@ import (
 	"github.com/nomad-devices/nomad-devices/core/fingerprint"
 	"github.com/nomad-devices/nomad-devices/core/guard"
 	"github.com/nomad-devices/nomad-devices/core/health"
+	"github.com/nomad-devices/nomad-devices/core/metrics"
 	"github.com/nomad-devices/nomad-devices/core/reservation"
 	"github.com/nomad-devices/nomad-devices/core/share"
 	"github.com/nomad-devices/nomad-devices/core/stats"
@@ -47,6 +48,8 @@ type engine struct {
 	calls   *guard.Group
 	looks   *fingerprint.Scheduler
 	stats   *stats.Collector
+	metrics *metrics.Endpoint // nil if none are served
+	observe guard.Observer
 	log     hclog.Logger
 	restart func(error) // told that only a fresh process can go on
 	delay   func() time.Duration
@@ -55,11 +58,11 @@ type engine struct {
 	started chan struct{} // closed when the hardware may be in use
 	ctx     context.Context
 	stop    context.CancelFunc
-	done    chan struct{} // closed when the scheduler has ended
+	done    chan struct{} // closed when the scheduler and the endpoint have ended
 }
 
-// newEngine makes an engine. It touches neither hardware nor files.
-func newEngine(cfg config.Config, vendor core.Vendor, host *sysfs.FS, log hclog.Logger) *engine {
+// newEngine makes an engine. It touches neither hardware, files nor ports.
+func newEngine(name string, cfg config.Config, vendor core.Vendor, host *sysfs.FS, log hclog.Logger) *engine {
 	common := cfg.Base()
 	e := &engine{
 		config:  common,
@@ -73,6 +76,23 @@ func newEngine(cfg config.Config, vendor core.Vendor, host *sysfs.FS, log hclog.
 	}
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.calls = guard.NewGroup(func(string) { e.looks.Wake() })
+	var observe guard.Observer
+	var published func(before, now *fingerprint.Snapshot)
+	if address := common.Metrics.Listen(); address != "" {
+		e.metrics = metrics.New(metrics.Options{
+			Address:  address,
+			Plugin:   name,
+			Version:  Version,
+			Snapshot: func() *fingerprint.Snapshot { return e.looks.Current() },
+			Measure: func(ctx context.Context, s *fingerprint.Snapshot) []stats.Measurement {
+				return e.stats.Recent(ctx, s)
+			},
+			Calls: e.calls,
+			Log:   log.Named("metrics"),
+		})
+		observe, published = e.metrics.Observe, e.metrics.Published
+	}
+	e.observe = observe
 	e.looks = fingerprint.New(vendor, e.calls, fingerprint.Options{
 		Period:        common.FingerprintPeriod,
 		DriverTimeout: common.DriverTimeout,
@@ -80,14 +100,17 @@ func newEngine(cfg config.Config, vendor core.Vendor, host *sysfs.FS, log hclog.
 		Ignored: func(d core.Device) bool {
 			return slices.Contains(common.IgnoredIDs, d.ID) || d.PCI != "" && slices.Contains(common.IgnoredIDs, string(d.PCI))
 		},
-		Vet:   vet,
-		Offer: share.NewPlan(cfg.ShareRules(), vendor, log.Named("share")).Offer,
-		Log:   log.Named("fingerprint"),
+		Vet:       vet,
+		Offer:     share.NewPlan(cfg.ShareRules(), vendor, log.Named("share")).Offer,
+		Observe:   observe,
+		Published: published,
+		Log:       log.Named("fingerprint"),
 	})
 	e.stats = stats.NewCollector(vendor, e.calls, stats.Options{
 		Timeout:       min(common.StatsTimeout, common.DriverTimeout),
 		DriverTimeout: common.DriverTimeout,
 		Hung:          e.looks.Wake,
+		Observe:       observe,
 		Log:           log.Named("stats"),
 	})
 	return e
@@ -101,14 +124,21 @@ func (e *engine) begin() {
 			return
 		}
 		close(e.started)
-		go func() {
-			defer close(e.done)
+		var running sync.WaitGroup
+		if e.metrics != nil {
+			running.Go(func() { e.metrics.Run(e.ctx) })
+		}
+		running.Go(func() {
 			if !wait(e.ctx, e.delay()) {
 				return
 			}
 			if err := e.looks.Run(e.ctx); errors.Is(err, core.ErrRestart) {
 				e.restart(err)
 			}
+		})
+		go func() {
+			running.Wait()
+			close(e.done)
 		}()
 	})
 }
@@ -168,7 +198,11 @@ func (e *engine) snapshot(ctx context.Context, patience time.Duration, enough fu
 
 // reserve assembles a reservation. It works in a process that has not looked at
 // the hardware before: after a crash Nomad reserves devices that it remembers.
-func (e *engine) reserve(ids []string) (reservation.Reservation, error) {
+func (e *engine) reserve(ids []string) (r reservation.Reservation, err error) {
+	if e.metrics != nil {
+		start := time.Now()
+		defer func() { e.metrics.Reserved(time.Since(start), err) }()
+	}
 	if !e.config.Enabled {
 		return reservation.Reservation{}, errors.New("the plugin is disabled by its configuration (enabled = false)")
 	}
@@ -186,6 +220,7 @@ func (e *engine) reserve(ids []string) (reservation.Reservation, error) {
 		Host:    e.host,
 		Calls:   e.calls,
 		Timeout: grantTimeout,
+		Observe: e.observe,
 		Tell:    e.looks.Tell,
 	})
 }

@@ -73,8 +73,10 @@ func prepare(ctx context.Context, vendor core.Vendor, claims []claim, options Op
 }
 
 func prepareOne(ctx context.Context, preparer core.Preparer, card string, d core.Device, options Options) error {
+	end := options.Observe.Begin("prepare")
 	_, err := guard.Call(ctx, options.Calls, "prepare "+card, preparer.Preparation(d),
 		func(ctx context.Context) (struct{}, error) { return struct{}{}, preparer.Prepare(ctx, d) })
+	end(err)
 	event := core.Event{Devices: []string{d.ID}, Look: true}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		fault, ok := errors.AsType[*core.Fault](err)

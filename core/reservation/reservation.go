@@ -63,6 +63,8 @@ type Options struct {
 	Calls *guard.Group
 	// Timeout is the deadline of each grant.
 	Timeout time.Duration
+	// Observe is told of each call: "prepare" and "grant".
+	Observe guard.Observer
 	// Tell is told what preparing a device came to, for whoever keeps the
 	// devices' health. It must not block; nil tells nobody.
 	Tell func(core.Event)
@@ -89,8 +91,10 @@ func Assemble(ctx context.Context, vendor core.Vendor, snapshot *fingerprint.Sna
 	var group errgroup.Group
 	for i, c := range claims {
 		group.Go(func() error {
+			end := options.Observe.Begin("grant")
 			grants[i], errs[i] = guard.Call(ctx, options.Calls, "grant "+c.device.ID, options.Timeout,
 				func(ctx context.Context) (core.Grant, error) { return c.grant(ctx, vendor) })
+			end(errs[i])
 			return nil
 		})
 	}

@@ -11,6 +11,7 @@ package stats
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,9 @@ import (
 // fresh is how old a measurement may be and still stand for a new one, however
 // short the interval of the stream is that asks.
 const fresh = 500 * time.Millisecond
+
+// own is how old a measurement may be for whoever asks beside the streams.
+const own = 10 * time.Second
 
 // quiet is the least time between two lines of the log about one device.
 const quiet = time.Minute
@@ -53,6 +57,8 @@ type Options struct {
 	DriverTimeout time.Duration
 	// Hung is told when a call passed its deadline. It must not block.
 	Hung func()
+	// Observe is told of each call: "measure".
+	Observe guard.Observer
 	// Log is told when measuring a device begins to fail, or works again.
 	Log hclog.Logger
 }
@@ -66,6 +72,9 @@ type Collector struct {
 
 	mu    sync.Mutex
 	meter map[string]*meter // by the ID of the whole device
+	// asked is when a stream asked last, and interval how often it does.
+	asked    time.Time
+	interval time.Duration
 }
 
 // meter is the state of measuring one device.
@@ -88,18 +97,44 @@ func NewCollector(vendor core.Vendor, calls *guard.Group, options Options) *Coll
 // takes no longer than the timeout and leaves the stream a tenth of its interval.
 func (c *Collector) Collect(ctx context.Context, snapshot *fingerprint.Snapshot, interval time.Duration) []Measurement {
 	c.forget(snapshot)
-	wait := min(c.options.Timeout, interval-interval/10)
-	var results []Measurement
+	c.mu.Lock()
+	c.asked, c.interval = time.Now(), interval
+	c.mu.Unlock()
+	var devices []fingerprint.Device
 	for _, g := range snapshot.Groups {
-		for _, d := range g.Devices {
-			results = append(results, Measurement{Device: d})
-		}
+		devices = append(devices, g.Devices...)
 	}
+	return c.collect(ctx, devices, max(interval/2, fresh), min(c.options.Timeout, interval-interval/10))
+}
+
+// Recent returns a measurement of each device as the vendor knows it, in the
+// order of their IDs, for somebody beside the streams. While a stream asks for
+// statistics it makes no call for them: it returns what the stream got last. If
+// there is none it measures itself, at most every ten seconds.
+func (c *Collector) Recent(ctx context.Context, snapshot *fingerprint.Snapshot) []Measurement {
+	c.mu.Lock()
+	maxAge := own
+	if time.Since(c.asked) < 2*c.interval {
+		maxAge = max(own, 2*c.interval)
+	}
+	c.mu.Unlock()
+	wholes := snapshot.Wholes()
+	devices := make([]fingerprint.Device, 0, len(wholes))
+	for _, id := range slices.Sorted(maps.Keys(wholes)) {
+		devices = append(devices, wholes[id])
+	}
+	return c.collect(ctx, devices, maxAge, c.options.Timeout)
+}
+
+// collect measures devices side by side.
+func (c *Collector) collect(ctx context.Context, devices []fingerprint.Device, maxAge, wait time.Duration) []Measurement {
+	results := make([]Measurement, len(devices))
 	var group errgroup.Group
-	for i := range results {
+	for i, d := range devices {
 		group.Go(func() error {
 			m := &results[i]
-			m.Readings, m.Time, m.Err = c.measure(ctx, m.Device, max(interval/2, fresh), wait)
+			m.Device = d
+			m.Readings, m.Time, m.Err = c.measure(ctx, d, maxAge, wait)
 			return nil
 		})
 	}
@@ -147,8 +182,10 @@ var errSlow = errors.New("the driver has not answered yet")
 
 // run makes one measurement and keeps it.
 func (c *Collector) run(ctx context.Context, d fingerprint.Device, m *meter) {
+	end := c.options.Observe.Begin("measure")
 	readings, err := guard.Call(ctx, c.calls, fingerprint.Lane(d.Card), c.options.DriverTimeout,
 		func(ctx context.Context) ([]core.Reading, error) { return c.vendor.Measure(ctx, d.Whole()) })
+	end(err)
 	if errors.Is(err, guard.ErrHung) && c.options.Hung != nil {
 		c.options.Hung()
 	}

@@ -8,6 +8,8 @@ type stat struct {
 	name, unit, description string
 	// on says which devices can have it.
 	on scope
+	// counter is that of [core.Reading].
+	counter bool
 }
 
 // scope says which devices have a statistic.
@@ -35,7 +37,7 @@ func (s scope) String() string {
 
 // is returns the reading of a value.
 func (s *stat) is(value core.Value) core.Reading {
-	return core.Reading{Name: s.name, Value: value, Unit: s.unit, Description: s.description}
+	return core.Reading{Name: s.name, Value: value, Unit: s.unit, Counter: s.counter, Description: s.description}
 }
 
 // outOf returns the reading of a value out of a limit, if that is known.
@@ -51,125 +53,125 @@ func (s *stat) outOf(value, limit core.Value) core.Reading {
 // because dashboards and scripts look for them.
 var (
 	statMemory = &stat{
-		"Memory state", "MiB", "UsedMemory / TotalMemory", onBoth,
+		name: "Memory state", unit: "MiB", description: "UsedMemory / TotalMemory", on: onBoth,
 	}
 	statPower = &stat{
-		"Power usage", "W", "Power usage for this GPU in watts and its associated circuitry (e.g. memory) / Maximum GPU Power", onGPU,
+		name: "Power usage", unit: "W", description: "Power usage for this GPU in watts and its associated circuitry (e.g. memory) / Maximum GPU Power", on: onGPU,
 	}
 	statUtilization = &stat{
-		"GPU utilization", "%", "Percent of time over the past sample period during which one or more kernels were executing on the GPU.", onGPU,
+		name: "GPU utilization", unit: "%", description: "Percent of time over the past sample period during which one or more kernels were executing on the GPU.", on: onGPU,
 	}
 	statMemoryUtilization = &stat{
-		"Memory utilization", "%", "Percentage of bandwidth used during the past sample period", onGPU,
+		name: "Memory utilization", unit: "%", description: "Percentage of bandwidth used during the past sample period", on: onGPU,
 	}
 	statEncoder = &stat{
-		"Encoder utilization", "%", "Percent of time over the past sample period during which GPU Encoder was used", onGPU,
+		name: "Encoder utilization", unit: "%", description: "Percent of time over the past sample period during which GPU Encoder was used", on: onGPU,
 	}
 	statDecoder = &stat{
-		"Decoder utilization", "%", "Percent of time over the past sample period during which GPU Decoder was used", onGPU,
+		name: "Decoder utilization", unit: "%", description: "Percent of time over the past sample period during which GPU Decoder was used", on: onGPU,
 	}
 	statTemperature = &stat{
-		"Temperature", "C", "Temperature of the Unit", onGPU,
+		name: "Temperature", unit: "C", description: "Temperature of the Unit", on: onGPU,
 	}
 	statBAR1 = &stat{
-		"BAR1 buffer state", "MiB", "UsedBAR1 / TotalBAR1", onBoth,
+		name: "BAR1 buffer state", unit: "MiB", description: "UsedBAR1 / TotalBAR1", on: onBoth,
 	}
 	statECCL1 = &stat{
-		"ECC L1 errors", "#", "Requested L1Cache error counter for the device", onGPU,
+		name: "ECC L1 errors", unit: "#", description: "Requested L1Cache error counter for the device", on: onGPU, counter: true,
 	}
 	statECCL2 = &stat{
-		"ECC L2 errors", "#", "Requested L2Cache error counter for the device", onGPU,
+		name: "ECC L2 errors", unit: "#", description: "Requested L2Cache error counter for the device", on: onGPU, counter: true,
 	}
 	statECCMemory = &stat{
-		"ECC memory errors", "#", "Requested memory error counter for the device", onGPU,
+		name: "ECC memory errors", unit: "#", description: "Requested memory error counter for the device", on: onGPU, counter: true,
 	}
 )
 
 // What this plugin adds.
 var (
 	statMemoryReserved = &stat{
-		"Memory reserved", "MiB", "Memory that the driver and firmware keep for themselves", onBoth,
+		name: "Memory reserved", unit: "MiB", description: "Memory that the driver and firmware keep for themselves", on: onBoth,
 	}
 	statMemoryTemperature = &stat{
-		"Memory temperature", "C", "Temperature of the memory", onGPU,
+		name: "Memory temperature", unit: "C", description: "Temperature of the memory", on: onGPU,
 	}
 	statPowerInstant = &stat{
-		"Power instant", "W", "Power drawn at this moment; Power usage is an average over a second on most GPUs", onGPU,
+		name: "Power instant", unit: "W", description: "Power drawn at this moment; Power usage is an average over a second on most GPUs", on: onGPU,
 	}
 	statEnergy = &stat{
-		"Energy consumption", "J", "Energy used since the driver was loaded", onGPU,
+		name: "Energy consumption", unit: "J", description: "Energy used since the driver was loaded", on: onGPU, counter: true,
 	}
 	statSMClock = &stat{
-		"SM clock", "MHz", "Current clock of the streaming multiprocessors", onGPU,
+		name: "SM clock", unit: "MHz", description: "Current clock of the streaming multiprocessors", on: onGPU,
 	}
 	statMemoryClock = &stat{
-		"Memory clock", "MHz", "Current clock of the memory", onGPU,
+		name: "Memory clock", unit: "MHz", description: "Current clock of the memory", on: onGPU,
 	}
 	statClockReasons = &stat{
-		"Clock event reasons", "", "Why the clocks are not higher at this moment: idle, a power or heat limit, a setting", onGPU,
+		name: "Clock event reasons", unit: "", description: "Why the clocks are not higher at this moment: idle, a power or heat limit, a setting", on: onGPU,
 	}
 	statFan = &stat{
-		"Fan speed", "%", "Intended speed of the fan; it can exceed 100", onGPU,
+		name: "Fan speed", unit: "%", description: "Intended speed of the fan; it can exceed 100", on: onGPU,
 	}
 	statProcesses = &stat{
-		"Compute processes", "#", "Processes with a compute context on the device", onBoth,
+		name: "Compute processes", unit: "#", description: "Processes with a compute context on the device", on: onBoth,
 	}
 	statPCIeReplays = &stat{
-		"PCIe replays", "#", "Packets sent again over PCIe", onGPU,
+		name: "PCIe replays", unit: "#", description: "Packets sent again over PCIe", on: onGPU, counter: true,
 	}
 	statNVLinkTX = &stat{
-		"NVLink data sent", "KiB", "Payload sent over all NVLinks, a running total", onGPU,
+		name: "NVLink data sent", unit: "KiB", description: "Payload sent over all NVLinks, a running total", on: onGPU, counter: true,
 	}
 	statNVLinkRX = &stat{
-		"NVLink data received", "KiB", "Payload received over all NVLinks, a running total", onGPU,
+		name: "NVLink data received", unit: "KiB", description: "Payload received over all NVLinks, a running total", on: onGPU, counter: true,
 	}
 	statNVLinkRecoveries = &stat{
-		"NVLink recoveries", "#", "Link errors that all NVLinks recovered from", onGPU,
+		name: "NVLink recoveries", unit: "#", description: "Link errors that all NVLinks recovered from", on: onGPU, counter: true,
 	}
 	statECCCorrected = &stat{
-		"ECC corrected errors", "#", "Corrected memory errors since the driver was loaded", onGPU,
+		name: "ECC corrected errors", unit: "#", description: "Corrected memory errors since the driver was loaded", on: onGPU, counter: true,
 	}
 	statECCUncorrected = &stat{
-		"ECC uncorrected errors", "#", "Uncorrectable memory errors since the driver was loaded", onGPU,
+		name: "ECC uncorrected errors", unit: "#", description: "Uncorrectable memory errors since the driver was loaded", on: onGPU, counter: true,
 	}
 	statECCCorrectedTotal = &stat{
-		"ECC corrected errors, lifetime", "#", "Corrected memory errors over the life of the GPU", onGPU,
+		name: "ECC corrected errors, lifetime", unit: "#", description: "Corrected memory errors over the life of the GPU", on: onGPU, counter: true,
 	}
 	statECCUncorrectedTotal = &stat{
-		"ECC uncorrected errors, lifetime", "#", "Uncorrectable memory errors over the life of the GPU", onGPU,
+		name: "ECC uncorrected errors, lifetime", unit: "#", description: "Uncorrectable memory errors over the life of the GPU", on: onGPU, counter: true,
 	}
 	statRemappedCorrectable = &stat{
-		"Remapped rows, correctable", "#", "Memory rows replaced because of correctable errors", onGPU,
+		name: "Remapped rows, correctable", unit: "#", description: "Memory rows replaced because of correctable errors", on: onGPU,
 	}
 	statRemappedUncorrectable = &stat{
-		"Remapped rows, uncorrectable", "#", "Memory rows replaced because of uncorrectable errors", onGPU,
+		name: "Remapped rows, uncorrectable", unit: "#", description: "Memory rows replaced because of uncorrectable errors", on: onGPU,
 	}
 	statRemapPending = &stat{
-		"Row remapping pending", "", "Whether a memory row is replaced at the next reset of the GPU", onGPU,
+		name: "Row remapping pending", unit: "", description: "Whether a memory row is replaced at the next reset of the GPU", on: onGPU,
 	}
 	statRemapFailed = &stat{
-		"Row remapping failed", "", "Whether a memory row could not be replaced", onGPU,
+		name: "Row remapping failed", unit: "", description: "Whether a memory row could not be replaced", on: onGPU,
 	}
 	statRetiredPages = &stat{
-		"Retired pages", "#", "Memory pages that the driver no longer uses, on GPUs that cannot replace rows", onGPU,
+		name: "Retired pages", unit: "#", description: "Memory pages that the driver no longer uses, on GPUs that cannot replace rows", on: onGPU,
 	}
 	statRetiredPending = &stat{
-		"Retired pages pending", "", "Whether a memory page is retired at the next load of the driver", onGPU,
+		name: "Retired pages pending", unit: "", description: "Whether a memory page is retired at the next load of the driver", on: onGPU,
 	}
 	statRecovery = &stat{
-		"Recovery action", "", "What the driver says must be done before the GPU can be used; none if nothing", onBoth,
+		name: "Recovery action", unit: "", description: "What the driver says must be done before the GPU can be used; none if nothing", on: onBoth,
 	}
 	statLastXID = &stat{
-		"Last XID", "", "Number of the last XID error since the plugin started", onBoth,
+		name: "Last XID", unit: "", description: "Number of the last XID error since the plugin started", on: onBoth,
 	}
 	statXIDs = &stat{
-		"XID errors", "#", "XID errors since the plugin started", onBoth,
+		name: "XID errors", unit: "#", description: "XID errors since the plugin started", on: onBoth, counter: true,
 	}
 	statParentTemperature = &stat{
-		"Parent temperature", "C", "Temperature of the whole GPU that the instance is part of", onMIG,
+		name: "Parent temperature", unit: "C", description: "Temperature of the whole GPU that the instance is part of", on: onMIG,
 	}
 	statParentPower = &stat{
-		"Parent power usage", "W", "Power drawn by the whole GPU that the instance is part of / its limit", onMIG,
+		name: "Parent power usage", unit: "W", description: "Power drawn by the whole GPU that the instance is part of / its limit", on: onMIG,
 	}
 )
 
@@ -177,40 +179,40 @@ var (
 // two cycles. These are all that there is for a MIG instance.
 var (
 	statGPMGraphics = &stat{
-		"Graphics activity", "%", "Share of the time in which any graphics or compute engine was active", onBoth,
+		name: "Graphics activity", unit: "%", description: "Share of the time in which any graphics or compute engine was active", on: onBoth,
 	}
 	statGPMSM = &stat{
-		"SM activity", "%", "Share of the streaming multiprocessors that were busy", onBoth,
+		name: "SM activity", unit: "%", description: "Share of the streaming multiprocessors that were busy", on: onBoth,
 	}
 	statGPMOccupancy = &stat{
-		"SM occupancy", "%", "Warps that were active, of the most that the multiprocessors can hold", onBoth,
+		name: "SM occupancy", unit: "%", description: "Warps that were active, of the most that the multiprocessors can hold", on: onBoth,
 	}
 	statGPMTensor = &stat{
-		"Tensor activity", "%", "Share of the time in which tensor cores were active", onBoth,
+		name: "Tensor activity", unit: "%", description: "Share of the time in which tensor cores were active", on: onBoth,
 	}
 	statGPMDRAM = &stat{
-		"DRAM activity", "%", "Memory bandwidth used, of the most that is possible", onBoth,
+		name: "DRAM activity", unit: "%", description: "Memory bandwidth used, of the most that is possible", on: onBoth,
 	}
 	statGPMFP64 = &stat{
-		"FP64 activity", "%", "Share of the time with FP64 arithmetic outside the tensor cores", onBoth,
+		name: "FP64 activity", unit: "%", description: "Share of the time with FP64 arithmetic outside the tensor cores", on: onBoth,
 	}
 	statGPMFP32 = &stat{
-		"FP32 activity", "%", "Share of the time with FP32 arithmetic outside the tensor cores", onBoth,
+		name: "FP32 activity", unit: "%", description: "Share of the time with FP32 arithmetic outside the tensor cores", on: onBoth,
 	}
 	statGPMFP16 = &stat{
-		"FP16 activity", "%", "Share of the time with FP16 arithmetic outside the tensor cores", onBoth,
+		name: "FP16 activity", unit: "%", description: "Share of the time with FP16 arithmetic outside the tensor cores", on: onBoth,
 	}
 	statGPMPCIeTX = &stat{
-		"PCIe sent", "MiB/s", "PCIe traffic from the GPU", onGPU,
+		name: "PCIe sent", unit: "MiB/s", description: "PCIe traffic from the GPU", on: onGPU,
 	}
 	statGPMPCIeRX = &stat{
-		"PCIe received", "MiB/s", "PCIe traffic to the GPU", onGPU,
+		name: "PCIe received", unit: "MiB/s", description: "PCIe traffic to the GPU", on: onGPU,
 	}
 	statGPMNVLinkRX = &stat{
-		"NVLink receive rate", "MiB/s", "NVLink traffic to the GPU, all links", onGPU,
+		name: "NVLink receive rate", unit: "MiB/s", description: "NVLink traffic to the GPU, all links", on: onGPU,
 	}
 	statGPMNVLinkTX = &stat{
-		"NVLink send rate", "MiB/s", "NVLink traffic from the GPU, all links", onGPU,
+		name: "NVLink send rate", unit: "MiB/s", description: "NVLink traffic from the GPU, all links", on: onGPU,
 	}
 )
 

@@ -60,9 +60,9 @@ var (
 	statPCIe1          = &describe.Stat{Name: "pcie1_errors", On: on, Description: "Errors of the second PCIe link"}
 	statNonfatal       = &describe.Stat{Name: "nonfatal_errors", On: on, Description: "Errors of the card that are not fatal"}
 	statCatfatal       = &describe.Stat{Name: "catfatal_errors", On: on, Description: "Catastrophic and fatal errors of the card, which make its devices unhealthy"}
-	statAERFatal       = &describe.Stat{Name: "aer_fatal", Unit: "#", On: on, Description: "Fatal PCIe errors that the kernel counted"}
-	statAERNonfatal    = &describe.Stat{Name: "aer_nonfatal", Unit: "#", On: on, Description: "Other uncorrectable PCIe errors that the kernel counted"}
-	statAERCorrectable = &describe.Stat{Name: "aer_correctable", Unit: "#", On: on, Description: "Correctable PCIe errors that the kernel counted"}
+	statAERFatal       = &describe.Stat{Name: "aer_fatal", Unit: "#", Counter: true, On: on, Description: "Fatal PCIe errors that the kernel counted"}
+	statAERNonfatal    = &describe.Stat{Name: "aer_nonfatal", Unit: "#", Counter: true, On: on, Description: "Other uncorrectable PCIe errors that the kernel counted"}
+	statAERCorrectable = &describe.Stat{Name: "aer_correctable", Unit: "#", Counter: true, On: on, Description: "Correctable PCIe errors that the kernel counted"}
 	statBMC            = &describe.Stat{Name: "bmc_version", On: on, Description: "Version of the board's controller"}
 	statBMCFirmware    = &describe.Stat{Name: "bmcfw_version", On: on, Description: "Version of the firmware of the board's controller"}
 )
