@@ -76,7 +76,7 @@ var gauges = [kinds]struct {
 		},
 	},
 	Heat: {
-		name: "heat", unit: "°C",
+		name: "heat", unit: "C",
 		stats: []string{"Temperature", "Parent temperature"},
 		words: []string{"temperature", "temp"},
 		units: map[string]float64{"c": 1, "°c": 1, "celsius": 1},

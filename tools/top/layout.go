@@ -3,6 +3,7 @@ package top
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/charmbracelet/x/ansi"
 )
@@ -71,7 +72,7 @@ func padded(width int) int {
 // less use gets room.
 const (
 	leastDevice, goodDevice = 12, 20
-	leastName               = 12
+	leastName, goodName     = 14, 21
 	goodHolder              = 28
 )
 
@@ -119,7 +120,9 @@ func plan(width int, items []item, holders, live bool) layout {
 		},
 		func(l *layout) { l.device = min(device, goodDevice) },
 		func(l *layout) { l.full[Memory] = true },
-		sparks(Load), sparks(Power), sparks(Heat), sparks(Memory),
+		sparks(Load), sparks(Power),
+		func(l *layout) { l.name = min(name, max(l.name, goodName)) },
+		sparks(Heat), sparks(Memory),
 		func(l *layout) { l.full[Power] = true },
 		bars(8, Load, Memory, Heat, Power),
 	}
@@ -163,7 +166,21 @@ func holderText(d *item) string {
 	if h.Foreign {
 		return "namespace " + h.Namespace
 	}
-	return h.Job + "/" + h.Task + " " + short(h.Alloc) + " " + h.Namespace
+	text := h.Job + "/" + h.Task + " " + short(h.Alloc)
+	if h.Namespace != "default" {
+		text += " " + h.Namespace
+	}
+	return text
+}
+
+// nameText is the name of a device's group in so many cells. The vendor's name,
+// with which many begin, is the first to go.
+func nameText(d *item, width int) string {
+	if start := len(d.Vendor) + 1; ansi.StringWidth(d.Name) > width && len(d.Name) > start &&
+		strings.EqualFold(d.Name[:start], d.Vendor+" ") {
+		return cut(d.Name[start:], width)
+	}
+	return cut(d.Name, width)
 }
 
 // held counts the replicas of a device that somebody holds.

@@ -141,7 +141,7 @@ func holderLine(d *item, h Holder) string {
 	if h.Foreign {
 		return lead + "a task in namespace " + h.Namespace
 	}
-	text := fmt.Sprintf("%stask %s of job %s, namespace %s, allocation %s", lead, h.Task, h.Job, h.Namespace, short(h.Alloc))
+	text := fmt.Sprintf("%stask %s of job %s, namespace %s, alloc %s", lead, h.Task, h.Job, h.Namespace, short(h.Alloc))
 	if h.Status != "running" {
 		text += " (" + h.Status + ")"
 	}

@@ -211,7 +211,7 @@ func (s *Screen) row(d *item, l *layout) string {
 	id := cut(d.ID, l.device-ansi.StringWidth(suffix)) + suffix
 	cells := []string{sign + " " + pad(id, l.device)}
 	if l.name > 0 {
-		cells = append(cells, cell(d.Name, l.name))
+		cells = append(cells, pad(nameText(d, l.name), l.name))
 	}
 	if d.Gauges.None() {
 		text := "no statistics"
