@@ -3,26 +3,29 @@ package top
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 )
 
 // Live shows a screen on a terminal until a key or ctx ends it, and gives the
-// terminal back as it was, also after a panic. Reports come from a channel that
-// stays open; pace is told each interval that a key chooses.
+// terminal back as it was, also after a panic, which is an error then. Reports
+// come from a channel that stays open; pace is told each interval that a key
+// chooses.
 func Live(ctx context.Context, screen *Screen, reports <-chan Report, pace func(time.Duration), in io.Reader, out io.Writer) error {
-	program := tea.NewProgram(&live{ctx, screen, reports, pace},
-		tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithEnvironment(os.Environ()),
-		tea.WithoutSignalHandler(), // ctx ends with the signals
-	)
+	l := &live{ctx: ctx, screen: screen, reports: reports, pace: pace}
+	program := tea.NewProgram(l, tea.WithInput(in), tea.WithOutput(out), tea.WithEnvironment(os.Environ()),
+		tea.WithoutSignalHandler()) // ctx ends with the signals
+	l.quit = program.Quit
+	// Not tea.WithContext: it kills the program, which then closes its input
+	// while that is still read.
+	defer context.AfterFunc(ctx, program.Quit)()
 	_, err := program.Run()
-	if ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled) && !errors.Is(err, tea.ErrProgramPanic) {
-		return nil
-	}
-	return err
+	return errors.Join(l.broken, err)
 }
 
 // live makes of a screen what the terminal's library knows.
@@ -31,6 +34,9 @@ type live struct {
 	screen  *Screen
 	reports <-chan Report
 	pace    func(time.Duration)
+	quit    func()
+	// broken is the panic that ended the view.
+	broken error
 }
 
 // Init implements [tea.Model].
@@ -46,30 +52,41 @@ func (l *live) next() tea.Msg {
 	}
 }
 
+// rescue ends the view in good order after a panic.
+func (l *live) rescue() {
+	if cause := recover(); cause != nil && l.broken == nil {
+		l.broken = fmt.Errorf("a bug in devctl: %v\n%s", cause, debug.Stack())
+		go l.quit()
+	}
+}
+
 // Update implements [tea.Model].
-func (l *live) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+func (l *live) Update(message tea.Msg) (model tea.Model, then tea.Cmd) {
+	model = l
+	defer l.rescue()
 	switch m := message.(type) {
 	case Report:
 		l.screen.Take(m)
-		return l, l.next
+		then = l.next
 	case tea.WindowSizeMsg:
 		l.screen.Resize(m.Width, m.Height)
 	case tea.KeyPressMsg:
 		switch l.screen.Press(m.String(), m.Text) {
 		case Quit:
-			return l, tea.Quit
+			then = tea.Quit
 		case Suspend:
-			return l, tea.Suspend
+			then = tea.Suspend
 		case ChangeInterval:
 			l.pace(l.screen.Interval())
 		}
 	}
-	return l, nil
+	return model, then
 }
 
 // View implements [tea.Model].
-func (l *live) View() tea.View {
-	view := tea.NewView(l.screen.View())
+func (l *live) View() (view tea.View) {
 	view.AltScreen = true
+	defer l.rescue()
+	view.SetContent(l.screen.View())
 	return view
 }

@@ -5,7 +5,6 @@ package top_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/term"
 	"github.com/creack/pty"
 
@@ -40,6 +38,11 @@ type terminal struct {
 	more    chan struct{}
 }
 
+// nameless is a file that the library waits for with a blocking read. Its other
+// way, epoll, touches what it has closed a moment before, and the race detector
+// sees that.
+type nameless struct{ term.File }
+
 // start shows a screen on a new terminal.
 func start(t *testing.T, ctx context.Context, pace func(time.Duration)) *terminal {
 	t.Helper()
@@ -47,7 +50,7 @@ func start(t *testing.T, ctx context.Context, pace func(time.Duration)) *termina
 	if err != nil {
 		t.Skipf("this machine gives no terminal: %v", err)
 	}
-	t.Cleanup(func() { _ = errors.Join(keyboard.Close(), device.Close()) })
+	t.Cleanup(func() { _ = keyboard.Close() }) // the device may still be read
 	if err := pty.Setsize(keyboard, &pty.Winsize{Rows: 20, Cols: 80}); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +79,7 @@ func start(t *testing.T, ctx context.Context, pace func(time.Duration)) *termina
 		}
 	}()
 	screen := top.NewScreen(top.Options{Interval: time.Second})
-	go func() { x.ended <- top.Live(ctx, screen, x.reports, pace, device, device) }()
+	go func() { x.ended <- top.Live(ctx, screen, x.reports, pace, nameless{device}, device) }()
 	x.await(t, altScreen)
 	x.reports <- node(0, false)
 	x.await(t, "unhealthy: XID 79")
@@ -194,7 +197,7 @@ func TestLiveEnds(t *testing.T) {
 		t.Parallel()
 		x := start(t, t.Context(), func(time.Duration) { panic("on purpose, for this test") })
 		x.press(t, "+")
-		if err := x.restored(t); !errors.Is(err, tea.ErrProgramPanic) {
+		if err := x.restored(t); err == nil || !strings.Contains(err.Error(), "on purpose") {
 			t.Errorf("it ended with %v", err)
 		}
 	})
