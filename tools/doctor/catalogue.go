@@ -367,12 +367,12 @@ var (
 		Code: "device-unhealthy", Link: Devices, Severity: Problem,
 		What: "unhealthy, of {group}: {reason}",
 		Why:  "Nomad places no task on an unhealthy device. Tasks that have it keep it.",
-		Mend: "# as the reason says; then watch it recover: devctl inspect {name} --watch",
+		Mend: "{remedy}\ndevctl inspect {file} --watch   # shows when it is well again",
 	}
 	functionNotOffered = &Kind{
 		Code: "function-not-offered", Link: Devices, Severity: Warning,
 		What: "the driver has {count} that the plugin does not offer",
-		Why:  "The plugin found no reason to call it broken, and none to offer it: it may be of a kind that the plugin's settings leave out.",
+		Why:  "The plugin found no reason to call it broken, and none to offer it: a GPU that is in MIG mode and has no instance, or of a kind that the plugin's settings leave out.",
 		Mend: "devctl inspect {file} --log-level debug",
 	}
 	devicesTwice = &Kind{

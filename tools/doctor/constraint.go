@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -33,8 +34,9 @@ type verdict struct {
 	constraint
 	group *api.NodeDeviceResource
 	// attribute is the name of the device's attribute on one side, if one is.
-	attribute           string
-	leftValue, leftText *structs.Attribute // the device's side and the literal
+	attribute string
+	// leftValue and rightValue are the two sides, nil where one is not there.
+	leftValue, rightValue *structs.Attribute
 }
 
 // on judges a constraint on a group as Nomad's scheduler does
@@ -43,7 +45,7 @@ func (c constraint) on(g *api.NodeDeviceResource) verdict {
 	v := verdict{constraint: c, group: g}
 	left, leftFound := resolve(c.left, g)
 	right, rightFound := resolve(c.right, g)
-	v.leftValue, v.leftText = left, right
+	v.leftValue, v.rightValue = left, right
 	for _, target := range []string{c.left, c.right} {
 		if name, ok := attributeName(target); ok {
 			v.attribute = name
@@ -177,10 +179,7 @@ func compareVersions(left *structs.Attribute, operator string, right *structs.At
 // String says what the constraint came to, with both sides as they are.
 func (v verdict) String() string {
 	name := groupName(v.group)
-	operator := v.operator
-	if operator == "" {
-		operator = "="
-	}
+	operator := cmp.Or(v.operator, "=")
 	switch v.outcome {
 	case holds:
 		return fmt.Sprintf("%s: %s %s %s holds", name, v.left, operator, v.right)
@@ -188,7 +187,7 @@ func (v verdict) String() string {
 		return fmt.Sprintf("%s has no %s", name, v.target())
 	case unlike:
 		return fmt.Sprintf("%s: %s is %s, and %s is %s: these are never compared by %s",
-			name, v.target(), described(v.leftValue), v.right, described(v.leftText), operator)
+			name, v.target(), described(v.leftValue), v.right, described(v.rightValue), operator)
 	default:
 		if v.leftValue == nil {
 			return fmt.Sprintf("%s: %s %s %s does not hold", name, v.left, operator, v.right)
@@ -229,49 +228,44 @@ func plainText(a *structs.Attribute) string {
 	return text
 }
 
-// mended is the constraint block that would hold on the group, or "" where there
-// is none to offer.
-func (v verdict) mended() string {
-	operator, value := v.operator, ""
+// replacement is a constraint like this one that holds on the group, or nil where
+// there is none to offer.
+func (v verdict) replacement() *constraint {
 	is := v.leftValue
 	if is == nil || v.attribute == "" && v.left != "${device.model}" {
-		return ""
+		return nil
 	}
+	c := &constraint{v.left, cmp.Or(v.operator, "="), plainText(is)}
 	text, isText := is.GetString()
 	switch {
-	case isText && v.outcome == unlike && parsesAsVersion(text):
-		operator, value = "version", ">= "+v.right
-		if v.operator == "=" || v.operator == "" {
-			value = "= " + v.right
+	case v.outcome == unlike && isText:
+		// The literal was read as a number, or as true or false.
+		c.operator, c.right = "regexp", "^"+regexp.QuoteMeta(v.right)+"$"
+		if parsesAsVersion(text) && parsesAsVersion(v.right) {
+			c.operator, c.right = "version", ">= "+v.right
 		}
-		if strings.ContainsAny(v.right, "<>=~") {
-			return ""
-		}
-	case isText && v.outcome == unlike:
-		operator, value = "regexp", "^"+regexp.QuoteMeta(v.right)+"$"
-	case operator == "regexp":
-		value = "^" + regexp.QuoteMeta(plainText(is)) + "$"
-	case operator == "version" || operator == "semver":
-		if !isText {
-			operator = ">="
-			value = plainText(is)
-			break
-		}
-		value = ">= " + text
-	case operator == ">" || operator == "<":
-		operator, value = operator+"=", plainText(is)
-	case operator == "!=" || operator == "not" || operator == "is_not_set":
-		return ""
-	default:
-		value = plainText(is)
-		if v.outcome == unlike && is.Unit != "" && v.leftText.Unit == "" && v.leftText.String == nil {
-			value = v.right + " " + is.Unit
-		}
+	case v.outcome == unlike && is.Unit != "" && isNumber(v.rightValue):
+		c.right = v.right + " " + is.Unit
+	case c.operator == "regexp":
+		c.right = "^" + regexp.QuoteMeta(text) + "$"
+	case (c.operator == "version" || c.operator == "semver") && isText:
+		c.right = ">= " + text
+	case c.operator == ">" || c.operator == "<":
+		c.operator += "="
 	}
-	if operator == "" {
-		operator = "="
+	if c.on(v.group).outcome != holds {
+		return nil
 	}
-	return fmt.Sprintf("constraint {\n  attribute = %q\n  operator  = %q\n  value     = %q\n}", v.left, operator, value)
+	return c
+}
+
+func isNumber(a *structs.Attribute) bool {
+	return a != nil && (a.Int != nil || a.Float != nil) && a.Unit == ""
+}
+
+// String is the constraint as a job has it.
+func (c constraint) String() string {
+	return fmt.Sprintf("constraint {\n  attribute = %q\n  operator  = %q\n  value     = %q\n}", c.left, c.operator, c.right)
 }
 
 func parsesAsVersion(text string) bool {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nomad-devices/nomad-devices/core/sysfs/pci"
 )
@@ -37,7 +38,9 @@ func (x *examination) health(c *candidate) {
 			suffering[d.HealthDesc] = append(suffering[d.HealthDesc], d.ID)
 		}
 		for _, reason := range order {
-			x.report.find(deviceUnhealthy, some(suffering[reason]), values{"group": name, "reason": orNone(reason), "name": c.name})
+			x.report.find(deviceUnhealthy, some(suffering[reason]), values{
+				"group": name, "reason": orNone(reason), "remedy": remedyIn(reason), "file": c.file,
+			})
 		}
 		if healthy > 0 {
 			x.report.find(devicesHealthy, name, values{"healthy": fmt.Sprint(healthy), "count": plural(len(g.Devices), "device")})
@@ -50,6 +53,15 @@ func orNone(reason string) string {
 		return "the plugin gives no reason"
 	}
 	return reason
+}
+
+// remedyIn returns what a reason says is to be done. Plugins of this project, and
+// others that are kind to operators, end with that, behind a semicolon.
+func remedyIn(reason string) string {
+	if i := strings.LastIndex(reason, "; "); i >= 0 {
+		return "# " + reason[i+2:]
+	}
+	return "# see the kernel's log: journalctl -k -e"
 }
 
 // notOffered looks for functions that the driver has and the plugin does not

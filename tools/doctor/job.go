@@ -230,15 +230,20 @@ func (p *placement) constrained(about string, groups []*api.NodeDeviceResource, 
 	}
 	worst := closest[0]
 	kind := map[outcome]*Kind{fails: constraintFails, lacking: attributeMissing, unlike: constraintUnlike}[worst.outcome]
-	mend := worst.mended()
 	attributes := attributesOf(worst.group)
-	if mend == "" {
-		mend = fmt.Sprintf("# leave out the constraint on %s, or choose among the attributes of %s:\n%s",
-			worst.left, groupName(worst.group), attributes)
+	var mends []string
+	for _, v := range closest {
+		mend := ""
+		if c := v.replacement(); c != nil {
+			mend = c.String()
+		} else {
+			mend = fmt.Sprintf("# leave out the constraint on %s, or choose among the attributes of %s: %s", v.left, groupName(v.group), attributes)
+		}
+		mends = append(mends, mend)
 	}
 	p.report.find(kind, about, values{
-		"attribute": worst.attribute, "group": groupName(worst.group), "known": attributes,
-		"meant": didYouMean(worst.attribute, attributeNames(worst.group)), "mend": mend,
+		"group": groupName(worst.group), "known": attributes,
+		"meant": didYouMean(worst.attribute, attributeNames(worst.group)), "mend": strings.Join(mends, "\n"),
 	}, details...)
 	return nil
 }

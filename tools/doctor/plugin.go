@@ -145,10 +145,14 @@ func (x *examination) fingerprint(ctx context.Context, p *pluginclient.Plugin) (
 	return nil, nil
 }
 
-// logged shows the warnings and errors of the plugin's log.
+// logged shows the warnings and errors of the plugin's log, but those with the
+// reason of an unhealthy device, which is a finding of its own.
 func (x *examination) logged(c *candidate, p *pluginclient.Plugin) {
 	var lines []string
 	for _, line := range p.Logs() {
+		if reason, ok := line.Fields["reason"].(string); ok && c.suffersFrom(reason) {
+			continue
+		}
 		if line.Level >= hclog.Warn && line.Level != hclog.Off && !slices.Contains(lines, line.String()) {
 			lines = append(lines, line.String())
 		}
@@ -156,6 +160,13 @@ func (x *examination) logged(c *candidate, p *pluginclient.Plugin) {
 	if len(lines) > 0 {
 		x.report.find(pluginLogged, c.name, values{"count": plural(len(lines), "line")}, lines...)
 	}
+}
+
+// suffersFrom reports whether a device is unhealthy for this reason.
+func (c *candidate) suffersFrom(reason string) bool {
+	return slices.ContainsFunc(c.groups, func(g *device.DeviceGroup) bool {
+		return slices.ContainsFunc(g.Devices, func(d *device.Device) bool { return !d.Healthy && d.HealthDesc == reason })
+	})
 }
 
 // none says why a plugin has no devices, in its own words.
@@ -169,6 +180,7 @@ func (x *examination) none(c *candidate, p *pluginclient.Plugin) {
 			lines = append(lines, line.String())
 		}
 	}
+	slices.Sort(lines) // cards are looked at side by side
 	x.report.find(devicesNone, c.name, values{"name": c.name, "file": c.file}, lines...)
 }
 
