@@ -104,6 +104,7 @@ func (c *card) whole(d core.Device) []core.Device {
 	d.ID = c.uuid
 	d.Group = core.Group{Vendor: vendorName, Type: typeGPU, Name: c.name}
 	d.Attributes = c.attributes(gpuFacts, onGPU)
+	d.Faults = append(d.Faults, c.vendor.mpsFaults(d)...)
 	d.Ref = c.ref(nil, wholeGPU, c.uuid)
 	c.settle(nil, c.uuid)
 	return []core.Device{d}

@@ -1,6 +1,7 @@
 package nvidia
 
 import (
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -47,6 +48,8 @@ type Config struct {
 	DRINodes           bool     `hcl:"dri_nodes" default:"false" doc:"Whether a task also gets the graphics nodes of its GPU below /dev/dri. Needs access = \"devices\"; with the container runtime, add graphics to driver_capabilities instead."`
 	ExtraNodes         []string `hcl:"extra_nodes" doc:"Further device nodes that every reservation gets, such as \"/dev/gdrdrv\" or \"/dev/infiniband/uverbs0\". A reservation fails while one of them is missing."`
 	XIDIgnore          []string `hcl:"xid_ignore" doc:"Numbers of XID errors that never make a GPU unhealthy and ask for nothing."`
+	Share              []Share  `hcl:"share,block" doc:"GPUs that are offered as several, for as many tasks at a time. The first block that fits a GPU counts."`
+	MPS                MPS      `hcl:"mps,block" doc:"How the tasks of GPUs that are shared with strategy = \"mps\" reach the daemon of NVIDIA's Multi-Process Service, which an operator runs."`
 	XIDFatal           []string `hcl:"xid_fatal" doc:"Numbers of XID errors that make a GPU unhealthy until the Nomad client is restarted or the GPU was reset, whatever the driver says."`
 }
 
@@ -111,10 +114,26 @@ func (c *Config) Validate() []config.Problem {
 			wrong("extra_nodes", "", strconv.Quote(node), `the path of a device node, such as "/dev/gdrdrv"`)
 		}
 	}
+	problems = append(problems, config.CheckShares(c.ShareRules())...)
+	c.validateMPS(wrong)
 	if c.DRINodes && c.Access == accessRuntime {
 		wrong("dri_nodes", "access", "true", `access = "devices", or "graphics" in driver_capabilities`)
 	}
 	return problems
+}
+
+func (c *Config) validateMPS(wrong func(key, with, given, want string)) {
+	for _, directory := range []struct{ key, path string }{
+		{"mps.pipe_directory", c.MPS.PipeDirectory}, {"mps.shm_directory", c.MPS.ShmDirectory},
+	} {
+		if !path.IsAbs(directory.path) || path.Clean(directory.path) != directory.path || directory.path == "/" || strings.ContainsAny(directory.path, "\x00\n,$") {
+			wrong(directory.key, "", strconv.Quote(directory.path), "the absolute, clean path of a directory")
+		}
+	}
+	shared := slices.ContainsFunc(c.Share, func(s Share) bool { return s.Strategy == strategyMPS })
+	if shared && c.MPS.LimitMemory && !c.CUDAVisibleDevices {
+		wrong("mps.limit_memory", "cuda_visible_devices", "true", "cuda_visible_devices = true, by whose order the limits are numbered, or limit_memory = false")
+	}
 }
 
 func (c *Config) validateEnvironment(wrong func(key, with, given, want string)) {

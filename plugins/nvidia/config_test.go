@@ -70,6 +70,12 @@ func TestConfigProblems(t *testing.T) {
 		{"channel", map[string]any{"imex_channels": []any{1 << 20}}, "from 0 to 1048575"},
 		{"no node", map[string]any{"extra_nodes": []any{"/etc/shadow"}}, `"/etc/shadow"`},
 		{"not quite a node", map[string]any{"extra_nodes": []any{"/dev/../etc/shadow"}}, "the path of a device node"},
+		{"shared", map[string]any{"share": []map[string]any{{"devices": []any{"NVIDIA A10"}, "replicas": 4}}}, ""},
+		{"shared by MPS", map[string]any{"share": []map[string]any{{"strategy": "mps"}}, "mps": map[string]any{"pipe_directory": "/run/mps"}}, ""},
+		{"a strategy that is none", map[string]any{"share": []map[string]any{{"strategy": "vgpu"}}}, `share[0].strategy = "vgpu"`},
+		{"never counts", map[string]any{"share": []map[string]any{{}, {"devices": []any{"a"}}}}, "last share block"},
+		{"no directory", map[string]any{"mps": map[string]any{"pipe_directory": "mps"}}, "mps.pipe_directory"},
+		{"limits without an order", map[string]any{"share": []map[string]any{{"strategy": "mps"}}, "cuda_visible_devices": false, "visible_devices_env": "X"}, "mps.limit_memory"},
 		{"empty ID", map[string]any{"ignored_gpu_ids": []any{" "}}, "ignored_gpu_ids"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

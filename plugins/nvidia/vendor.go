@@ -57,6 +57,7 @@ type Vendor struct {
 
 var (
 	_ core.Watcher = (*Vendor)(nil)
+	_ core.Sharer  = (*Vendor)(nil)
 	_ core.Closer  = (*Vendor)(nil)
 )
 

@@ -42,7 +42,7 @@ var built = sync.OnceValues(func() (string, error) {
 	binary := filepath.Join(shared, pluginName)
 	return binary, agent.Build(context.Background(), agent.Program{
 		Module: filepath.Join("plugins", "nvidia"), Package: "./cmd/" + pluginName, Output: binary,
-		Env: []string{"CGO_ENABLED=1"}, Tags: "grpcnotrace,netgo,osusergo", LinkerFlags: "-extldflags=-Wl,-z,lazy",
+		Env: []string{"CGO_ENABLED=1"}, Tags: "grpcnotrace,netgo,osusergo,nethttpomithttp2", LinkerFlags: "-extldflags=-Wl,-z,lazy",
 	})
 })
 

@@ -23,9 +23,10 @@ import (
 func main() {
 	env := flag.String("env", "", "variables to write down, as patterns with commas between them: CUDA_*,NVIDIA_*")
 	nodes := flag.String("nodes", "", "device nodes to write down, as patterns with commas between them: /dev/nvidia*")
+	files := flag.String("files", "", "other files to look for, as patterns with commas between them: /dev/shm/*")
 	hold := flag.Bool("hold", false, "stay until the task is stopped")
 	flag.Parse()
-	if err := run(split(*env), split(*nodes), *hold); err != nil {
+	if err := run(split(*env), split(*nodes), split(*files), *hold); err != nil {
 		fmt.Fprintln(os.Stderr, "probe:", err)
 		os.Exit(1)
 	}
@@ -35,7 +36,7 @@ func split(list string) []string {
 	return slices.DeleteFunc(strings.Split(list, ","), func(s string) bool { return s == "" })
 }
 
-func run(env, nodes []string, hold bool) error {
+func run(env, nodes, files []string, hold bool) error {
 	r := report.Report{UID: os.Getuid(), Env: map[string]string{}}
 	for _, entry := range os.Environ() {
 		key, value, _ := strings.Cut(entry, "=")
@@ -63,6 +64,13 @@ func run(env, nodes []string, hold bool) error {
 				r.Nodes = append(r.Nodes, node)
 			}
 		}
+	}
+	for _, pattern := range files {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return fmt.Errorf("pattern %q: %w", pattern, err)
+		}
+		r.Files = append(r.Files, paths...)
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 		return err

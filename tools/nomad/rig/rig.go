@@ -124,7 +124,7 @@ func BuildStatic(ctx context.Context, dir, vendor string) (string, error) {
 	path := filepath.Join(dir, name)
 	return path, agent.Build(ctx, agent.Program{
 		Module: filepath.Join("plugins", vendor), Package: "./cmd/" + name, Output: path,
-		Env: []string{"CGO_ENABLED=0"}, Tags: "grpcnotrace,netgo,osusergo",
+		Env: []string{"CGO_ENABLED=0"}, Tags: "grpcnotrace,netgo,osusergo,nethttpomithttp2",
 	})
 }
 
@@ -136,7 +136,7 @@ func BuildPlugin(ctx context.Context, dir string) (string, error) {
 	// debugging pages stay out, and so does the C library's resolver.
 	return path, agent.Build(ctx, agent.Program{
 		Module: filepath.Join("plugins", "nvidia"), Package: "./cmd/" + PluginName, Output: path,
-		Env: []string{"CGO_ENABLED=1"}, Tags: "grpcnotrace,netgo,osusergo", LinkerFlags: "-extldflags=-Wl,-z,lazy",
+		Env: []string{"CGO_ENABLED=1"}, Tags: "grpcnotrace,netgo,osusergo,nethttpomithttp2", LinkerFlags: "-extldflags=-Wl,-z,lazy",
 	})
 }
 

@@ -16,6 +16,8 @@ type Report struct {
 	Env map[string]string `json:"env"`
 	// Nodes are the device nodes that were asked for.
 	Nodes []Node `json:"nodes"`
+	// Files are the other files that were asked for and are there.
+	Files []string `json:"files,omitempty"`
 }
 
 // Node is a device node as the task sees it.
