@@ -13,6 +13,31 @@ import (
 // completion is what cobra asks for the words that can stand at a place.
 type completion = func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective)
 
+// addCompletion gives root the command that writes a shell's script, with the
+// manners of the others. It writes to the output that root has by then.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	examples := map[string]string{
+		"completion": "  devctl completion bash | sudo tee /etc/bash_completion.d/devctl >/dev/null",
+		"zsh":        "  devctl completion zsh > \"${fpath[1]}/_devctl\"",
+		"fish":       "  devctl completion fish > ~/.config/fish/completions/devctl.fish",
+		"powershell": "  devctl completion powershell | Out-String | Invoke-Expression",
+	}
+	examples["bash"] = examples["completion"]
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			continue
+		}
+		cmd.Args = usage(cobra.NoArgs)
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		cmd.Example = examples["completion"]
+		for _, shell := range cmd.Commands() {
+			shell.Args = usage(cobra.NoArgs)
+			shell.Example = examples[shell.Name()]
+		}
+	}
+}
+
 // completeFlag says what the values of a command's flag can be.
 func completeFlag(cmd *cobra.Command, flag string, values completion) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, values); err != nil {

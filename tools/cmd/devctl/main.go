@@ -30,6 +30,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(likeNomad(args))
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	addCompletion(root)
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
@@ -55,6 +56,16 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "devctl",
 		Short:         "Look at Nomad device plugins as Nomad does, and simulate their hardware",
+		Long: `Look at Nomad device plugins as Nomad does, and simulate their hardware.
+
+Flags may be written with one dash, as Nomad's own commands have them.
+
+Exit code of all commands: 0 if all went well, 1 if something is wrong, 2 for a
+wrong command line.`,
+		Example: `  devctl simulate start 8xh100 --dir demo > demo.hcl
+  devctl inspect ./nomad-device-nvidia --config demo.hcl
+  devctl top ./nomad-device-nvidia --config demo.hcl
+  devctl top --nomad`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          usage(cobra.NoArgs),

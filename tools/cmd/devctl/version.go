@@ -24,9 +24,10 @@ func addVersion(root *cobra.Command) {
 	root.Version = versionText()
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(&cobra.Command{
-		Use:   "version",
-		Short: "Print the version of devctl and the commit that it was built from",
-		Args:  usage(cobra.NoArgs),
+		Use:     "version",
+		Short:   "Print the version of devctl and the commit that it was built from",
+		Example: "  devctl version",
+		Args:    usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionText())
 			return err

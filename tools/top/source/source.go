@@ -121,7 +121,7 @@ func First(ctx context.Context, reports <-chan top.Report, limit time.Duration, 
 				case r.Trouble != "" || r.Complete && len(r.Devices) > 0:
 					finish(i)
 				case r.Complete && settled[i] == nil:
-					settled[i] = time.After(min(settleTime, limit))
+					settled[i] = time.After(min(settleTime, limit/2))
 				}
 			}
 		case <-settle:
