@@ -79,6 +79,7 @@ metrics {
 
 	t.Run("groups", s.testGroups)
 	t.Run("four jobs on one GPU", s.testFourJobs)
+	t.Run("example", s.testExample)
 	t.Run("two parts in one task", s.testTwoParts)
 	t.Run("MPS", func(t *testing.T) { s.testMPS(t, "exec") })
 	t.Run("MPS in a container", func(t *testing.T) {
@@ -162,6 +163,27 @@ func (s sharing) testFourJobs(t *testing.T) {
 	blocked(t, fifth)
 	s.stop(t, jobs[2])
 	wait(t, fifth, api.AllocClientStatusComplete)
+}
+
+// testExample runs the example of the plugin's page, whose four tasks fit on the
+// one GPU.
+func (s sharing) testExample(t *testing.T) {
+	root, err := agent.RepositoryRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "plugins/nvidia/examples/shared.nomad.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := s.agent.Client().Jobs().ParseHCL(string(text), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alloc := s.runToEnd(t, parsed)
+	if output := s.output(t, alloc); !strings.Contains(output, s.shared) {
+		t.Errorf("a task says %q", output)
+	}
 }
 
 // testTwoParts gives one task two parts of one GPU, which it has once.

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/nomad-devices/nomad-devices/core/describe"
+	"github.com/nomad-devices/nomad-devices/core/fingerprint"
+	"github.com/nomad-devices/nomad-devices/core/share"
 )
 
 var update = flag.Bool("update", false, "write golden files and the tables of the plugin's page anew")
@@ -75,6 +77,9 @@ var (
 	relativeLink    = regexp.MustCompile(`\]\((\.\./[^)#]+)\)`)
 )
 
+// coreAttributes are the attributes that the core adds to those of a plugin.
+var coreAttributes = []string{fingerprint.HealthyCount, share.Sharing, share.Replicas}
+
 // Examples fails the test if the page does not link to an example in the
 // package's examples directory, if an example constrains an attribute that does
 // not exist, or if a relative link of the page leads nowhere.
@@ -94,7 +99,7 @@ func Examples(t *testing.T, file string, attributes []string) {
 			t.Errorf("%s has no link to %s", file, example)
 		}
 		for _, match := range deviceAttribute.FindAllStringSubmatch(read(t, example), -1) {
-			if !slices.Contains(attributes, match[1]) {
+			if !slices.Contains(attributes, match[1]) && !slices.Contains(coreAttributes, match[1]) {
 				t.Errorf("%s asks for %q, which is no attribute", example, match[1])
 			}
 		}
