@@ -45,7 +45,7 @@ func (c *agentConfig) searched() bool { return c.read }
 type agentFile struct {
 	DataDir   string `hcl:"data_dir"`
 	PluginDir string `hcl:"plugin_dir"`
-	Client    []struct {
+	Client    struct {
 		Enabled bool `hcl:"enabled"`
 	} `hcl:"client"`
 	Plugins []struct {
@@ -76,9 +76,7 @@ func (x *examination) readConfig() {
 			if f.PluginDir != "" {
 				x.config.pluginDir = f.PluginDir
 			}
-			for _, c := range f.Client {
-				client = client || c.Enabled
-			}
+			client = client || f.Client.Enabled
 			x.mergeBlocks(f, file)
 		}
 	}

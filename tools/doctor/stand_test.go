@@ -74,7 +74,7 @@ func newStand(t *testing.T, profile string) *stand {
 	s.name = "nomad-device-" + vendor
 	s.label = s.name
 	s.install(s.name)
-	s.head = fmt.Sprintf("plugin_dir = %q\nclient {\n  enabled = true\n}\n", s.plugins)
+	s.head = fmt.Sprintf("plugin_dir = %q\nclient {\n  enabled = true\n  servers = [\"127.0.0.1:4647\"]\n  options {\n    \"driver.allowlist\" = \"exec\"\n  }\n}\n", s.plugins)
 	s.script.Groups = s.groups()
 	s.options = Options{
 		HostRoot: s.root, AgentConfig: []string{filepath.Join(s.dir, "agent.hcl")},
