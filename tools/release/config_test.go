@@ -137,6 +137,9 @@ func TestBuildsAsMake(t *testing.T) {
 	}
 }
 
+// defaultPluginDir is where packages put plugins.
+const defaultPluginDir = "/opt/nomad/plugins"
+
 // products are the programs that are shipped, and the packages that hold them.
 var products = map[string]string{
 	"nomad-device-nvidia": "nomad-devices-nvidia",
@@ -181,12 +184,20 @@ func TestProducts(t *testing.T) {
 
 func TestPackages(t *testing.T) {
 	t.Parallel()
-	for _, p := range readConfiguration(t).NFPMs {
+	c := readConfiguration(t)
+	if want := `PLUGIN_DIR={{ envOrDefault "PLUGIN_DIR" "` + defaultPluginDir + `" }}`; !slices.Contains(c.Env, want) {
+		t.Errorf("the environment is %q, want %q in it", c.Env, want)
+	}
+	for _, p := range c.NFPMs {
 		if p.PackageName != products[p.ID] || !slices.Equal(p.IDs, []string{p.ID}) || !slices.Equal(p.Formats, []string{"deb", "rpm"}) {
 			t.Errorf("package %s: %+v", p.ID, p)
 		}
 		if want := map[bool]string{true: "/usr/bin", false: "{{ .Env.PLUGIN_DIR }}"}[p.ID == "devctl"]; p.Bindir != want {
 			t.Errorf("package %s puts its program into %q, want %q", p.ID, p.Bindir, want)
+		}
+		// So that an RPM can be put elsewhere.
+		if p.ID != "devctl" && !slices.Equal(p.RPM.Prefixes, []string{defaultPluginDir}) {
+			t.Errorf("package %s can be moved from %q, want %s", p.ID, p.RPM.Prefixes, defaultPluginDir)
 		}
 		deb, rpm := p.Overrides["deb"].Dependencies, p.Overrides["rpm"].Dependencies
 		if p.ID == "nomad-device-nvidia" {
@@ -197,7 +208,7 @@ func TestPackages(t *testing.T) {
 			t.Errorf("package %s is static and depends on %q, %q", p.ID, deb, rpm)
 		}
 		papers := "/usr/share/doc/" + p.PackageName + "/"
-		want := []string{papers + "LICENSE", papers + "NOTICE", papers + "CHANGELOG.md", papers + "THIRD-PARTY-NOTICES"}
+		want := []string{strings.TrimSuffix(papers, "/"), papers + "LICENSE", papers + "NOTICE", papers + "CHANGELOG.md", papers + "THIRD-PARTY-NOTICES"}
 		if p.ID != "devctl" {
 			want = append(want, papers+p.ID+".hcl.example")
 		}

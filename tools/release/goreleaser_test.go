@@ -39,5 +39,6 @@ type (
 		Bindir      string
 		Overrides   map[string]struct{ Dependencies []string }
 		Contents    []struct{ Src, Dst string }
+		RPM         struct{ Prefixes []string } `yaml:"rpm"`
 	}
 )
