@@ -20,8 +20,8 @@ func scale(k Kind, g Gauge) float64 {
 	return g.Limit
 }
 
-// share returns how full a gauge is, between 0 and 1.
-func share(k Kind, g Gauge) (part float64, known bool) {
+// fullness returns how full a gauge is, between 0 and 1.
+func fullness(k Kind, g Gauge) (part float64, known bool) {
 	full := scale(k, g)
 	if !g.Known() || full <= 0 {
 		return 0, false

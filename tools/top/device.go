@@ -3,11 +3,11 @@ package top
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/plugins/shared/structs"
 
+	"github.com/nomad-devices/nomad-devices/core/share"
 	"github.com/nomad-devices/nomad-devices/tools/nomad/holders"
 )
 
@@ -70,16 +70,13 @@ func (d *Device) key(source string) key {
 	return key{source: source, vendor: d.Vendor, kind: d.Type, name: d.Name, id: d.ID}
 }
 
-// replicaMark stands between the ID of a shared device and the replica's number.
-const replicaMark = "::"
-
 // Fold makes one device of all replicas of a shared one. It is unhealthy if one
 // of them is.
 func Fold(devices []Device) []Device {
 	var all []Device
 	at := map[key]int{}
 	for _, d := range devices {
-		id, _, replica := cutLast(d.ID, replicaMark)
+		id, replica := share.CutID(d.ID)
 		if !d.Shared || !replica {
 			all = append(all, d)
 			continue
@@ -111,11 +108,3 @@ func Fold(devices []Device) []Device {
 
 // byReplica has replica 10 behind replica 9.
 func byReplica(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }
-
-func cutLast(text, mark string) (before, after string, found bool) {
-	at := strings.LastIndex(text, mark)
-	if at < 0 {
-		return text, "", false
-	}
-	return text[:at], text[at+len(mark):], true
-}

@@ -96,8 +96,8 @@ func TestGaugesOf(t *testing.T) {
 func TestGaugesKnowOurPlugins(t *testing.T) {
 	t.Parallel()
 	for file, names := range map[string][]string{
-		"nvidia/stattable.go":              {"GPU utilization", "Graphics activity", "SM activity", "Memory state", "Temperature", "Parent temperature", "Power usage", "Parent power usage"},
-		"amd/stattable.go":                 {"GPU utilization", "Memory state", "Memory of processes", "Temperature", "Power usage"},
+		"nvidia/stattable.go":               {"GPU utilization", "Graphics activity", "SM activity", "Memory state", "Temperature", "Parent temperature", "Power usage", "Parent power usage"},
+		"amd/stattable.go":                  {"GPU utilization", "Memory state", "Memory of processes", "Temperature", "Power usage"},
 		"fpga/internal/family/published.go": {"temperature", "power"},
 	} {
 		text, err := os.ReadFile("../../plugins/" + file)

@@ -79,8 +79,8 @@ func compare(a, b *item, by Column) int {
 	if k, ok := by.gauge(); ok {
 		x, y := a.Gauges[k], b.Gauges[k]
 		// Different devices have different limits: 60 of 80 GiB is fuller than 70 of 192.
-		p, known := share(k, x)
-		q, both := share(k, y)
+		p, known := fullness(k, x)
+		q, both := fullness(k, y)
 		if known && both && k != Heat {
 			return cmp.Compare(q, p)
 		}

@@ -81,7 +81,7 @@ func gaugeText(k Kind, g Gauge, full bool) string {
 		if full && g.Limit > 0 {
 			return amount(g.Value, g.Limit)
 		}
-		if part, ok := share(k, g); ok {
+		if part, ok := fullness(k, g); ok {
 			return number(100*part, 0) + "%"
 		}
 		return number(g.Value/1024, 1) + "G"
@@ -135,8 +135,8 @@ func summaryText(s *structs.StatValue) string {
 // holderLine says who holds a device, in a sentence.
 func holderLine(d *item, h Holder) string {
 	lead := "held by "
-	if _, replica, ok := cutLast(h.Device, replicaMark); ok && len(d.Replicas) > 0 {
-		lead = "share " + replica + ": "
+	if len(d.Replicas) > 0 {
+		lead = "share " + strings.TrimLeft(strings.TrimPrefix(h.Device, d.ID), ":") + ": "
 	}
 	if h.Foreign {
 		return lead + "a task in namespace " + h.Namespace

@@ -87,7 +87,7 @@ func node(step float64, held bool) top.Report {
 	devices := []top.Device{gpu(0, step), gpu(1, step), sick, mig, sensor, fpga}
 	for replica := 1; replica <= 4; replica++ {
 		d := gpu(3, step)
-		d.Name += "-shared"
+		d.Type += "-share"
 		d.ID += fmt.Sprintf("::%d", replica)
 		d.Shared = true
 		if held && replica > 1 {

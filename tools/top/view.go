@@ -234,7 +234,7 @@ func (s *Screen) row(d *item, l *layout) string {
 // gauge is a gauge's cell: what was, a bar, and the number.
 func (s *Screen) gauge(d *item, k Kind, l *layout, h *history) string {
 	g := d.Gauges[k]
-	part, known := share(k, g)
+	part, known := fullness(k, g)
 	var text strings.Builder
 	if width := l.sparks[k]; width > 0 {
 		var values []float64

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 	"github.com/hashicorp/nomad/plugins/shared/structs"
 
+	"github.com/nomad-devices/nomad-devices/core/share"
 	"github.com/nomad-devices/nomad-devices/tools/nomad/holders"
 	"github.com/nomad-devices/nomad-devices/tools/top"
 )
@@ -217,12 +218,12 @@ func (s *nodeState) report(n *Nomad) top.Report {
 	}
 	for _, g := range s.node.NodeResources.Devices {
 		stats := s.statsOf(g)
-		shared := g.Attributes["shared"]
+		_, shared := g.Attributes[share.Replicas]
 		for _, one := range g.Instances {
 			d := top.Device{
 				Vendor: g.Vendor, Type: g.Type, Name: g.Name, ID: one.ID,
 				Healthy: one.Healthy, HealthText: one.HealthDescription,
-				Shared: shared != nil && shared.BoolVal != nil && *shared.BoolVal,
+				Shared: shared,
 			}
 			if one.Locality != nil {
 				d.PCI = one.Locality.PciBusID

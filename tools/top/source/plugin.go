@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/nomad/plugins/device"
 
+	"github.com/nomad-devices/nomad-devices/core/share"
 	"github.com/nomad-devices/nomad-devices/tools/pluginclient"
 	"github.com/nomad-devices/nomad-devices/tools/top"
 )
@@ -172,12 +173,12 @@ func (s *state) report() top.Report {
 	}
 	missing := false
 	for _, g := range s.groups {
-		shared := g.Attributes["shared"]
+		_, shared := g.Attributes[share.Replicas]
 		for _, one := range g.Devices {
 			d := top.Device{
 				Vendor: g.Vendor, Type: g.Type, Name: g.Name, ID: one.ID,
 				Healthy: one.Healthy, HealthText: one.HealthDesc,
-				Shared: shared != nil && shared.Bool != nil && *shared.Bool,
+				Shared: shared,
 			}
 			if one.HwLocality != nil {
 				d.PCI = one.HwLocality.PciBusID
@@ -208,4 +209,3 @@ func remarks(lines []pluginclient.LogLine) []string {
 	}
 	return texts
 }
-
