@@ -72,17 +72,20 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer func() { _ = os.RemoveAll(workDir) }()
+		defer func() {
+			stopKeys()
+			_ = os.RemoveAll(workDir)
+		}()
 		return m.Run()
 	}())
 }
 
-// first and second make a snapshot each, in clones of their own. The second is
-// made under other circumstances: another directory, another time zone, other
+// first and second make a snapshot each, in clones of their own. The first is
+// signed. The second is made under other circumstances: another directory, another time zone, other
 // permissions of files, and nothing that was compiled before.
 var (
 	first = sync.OnceValues(func() (snapshot, error) {
-		return makeSnapshot(filepath.Join(workDir, "one"), "umask 022")
+		return makeSnapshot(filepath.Join(workDir, "one"), "umask 022\n"+signWithNewKey)
 	})
 	second = sync.OnceValues(func() (snapshot, error) {
 		return makeSnapshot(filepath.Join(workDir, "another", "place"), "umask 077; export TZ=Pacific/Auckland GOCACHE="+filepath.Join(workDir, "cache"))
@@ -111,13 +114,12 @@ func makeSnapshot(dir, circumstances string) (snapshot, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return s, err
 	}
-	script := circumstances + `
-set -e
+	script := "set -e\n" + circumstances + `
 git clone --quiet "$ROOT" "$DIR"
 # A clone's files are newer than the tools, which are not built again for that.
 make -C "$DIR" -o "$BIN/goreleaser" -o "$BIN/syft" snapshot BIN="$BIN"`
 	build := exec.CommandContext(context.Background(), "sh", "-c", script)
-	build.Env = append(os.Environ(), "ROOT="+root, "DIR="+dir, "BIN="+cmp.Or(os.Getenv("BIN"), filepath.Join(root, ".bin")), "GPG_FINGERPRINT=")
+	build.Env = append(os.Environ(), "ROOT="+root, "DIR="+dir, "BIN="+cmp.Or(os.Getenv("BIN"), filepath.Join(root, ".bin")), "GPG_FINGERPRINT=", "KEYS="+keys())
 	if output, err := build.CombinedOutput(); err != nil {
 		return s, fmt.Errorf("making a snapshot in %s: %w\n%s", dir, err, output)
 	}
