@@ -114,6 +114,7 @@ func TestDebianPackages(t *testing.T) {
 // testAgent has a real agent load the installed plugins with the examples that were
 // installed with them.
 func testAgent(t *testing.T, s snapshot, system string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	nomad, err := agent.FindNomad(ctx, t.Output())
