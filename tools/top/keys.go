@@ -90,14 +90,14 @@ func (s *Screen) Press(name, text string) Action {
 // typed takes a key while the filter is typed.
 func (s *Screen) typed(name, text string) {
 	filter := []rune(s.options.Filter)
-	switch {
-	case name == "enter":
+	switch name {
+	case "enter":
 		s.typing = false
-	case name == "esc":
+	case "esc":
 		s.typing, s.options.Filter = false, s.before
-	case name == "backspace":
+	case "backspace":
 		s.options.Filter = string(filter[:max(len(filter)-1, 0)])
-	case name == "ctrl+u":
+	case "ctrl+u":
 		s.options.Filter = ""
 	default:
 		s.options.Filter += text

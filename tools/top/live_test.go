@@ -44,7 +44,7 @@ type terminal struct {
 type nameless struct{ term.File }
 
 // start shows a screen on a new terminal.
-func start(t *testing.T, ctx context.Context, pace func(time.Duration)) *terminal {
+func start(ctx context.Context, t *testing.T, pace func(time.Duration)) *terminal {
 	t.Helper()
 	keyboard, device, err := pty.Open()
 	if err != nil {
@@ -145,7 +145,7 @@ func (x *terminal) restored(t *testing.T) error {
 func TestLive(t *testing.T) {
 	t.Parallel()
 	paces := make(chan time.Duration, 1)
-	x := start(t, t.Context(), func(d time.Duration) { paces <- d })
+	x := start(t.Context(), t, func(d time.Duration) { paces <- d })
 	x.press(t, "p")
 	x.await(t, "PAUSED")
 	x.press(t, "p")
@@ -179,7 +179,7 @@ func TestLiveEnds(t *testing.T) {
 	t.Run("signal", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithCancel(t.Context())
-		x := start(t, ctx, nil)
+		x := start(ctx, t, nil)
 		cancel()
 		if err := x.restored(t); err != nil {
 			t.Error(err)
@@ -187,7 +187,7 @@ func TestLiveEnds(t *testing.T) {
 	})
 	t.Run("ctrl+c", func(t *testing.T) {
 		t.Parallel()
-		x := start(t, t.Context(), nil)
+		x := start(t.Context(), t, nil)
 		x.press(t, "\x03")
 		if err := x.restored(t); err != nil {
 			t.Error(err)
@@ -195,7 +195,7 @@ func TestLiveEnds(t *testing.T) {
 	})
 	t.Run("panic", func(t *testing.T) {
 		t.Parallel()
-		x := start(t, t.Context(), func(time.Duration) { panic("on purpose, for this test") })
+		x := start(t.Context(), t, func(time.Duration) { panic("on purpose, for this test") })
 		x.press(t, "+")
 		if err := x.restored(t); err == nil || !strings.Contains(err.Error(), "on purpose") {
 			t.Errorf("it ended with %v", err)

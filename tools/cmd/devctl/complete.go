@@ -82,7 +82,7 @@ func words(all []string, typed string) ([]string, cobra.ShellCompDirective) {
 // completePlugins offers the files that can be started, and the directories on
 // the way to some.
 func completePlugins(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	return files(typed, func(path string, info os.FileInfo) bool {
+	return files(typed, func(_ string, info os.FileInfo) bool {
 		return info.Mode().IsRegular() && info.Mode()&0o111 != 0
 	})
 }

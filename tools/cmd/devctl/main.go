@@ -54,8 +54,8 @@ type cannotRun struct{ error }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "devctl",
-		Short:         "Look at Nomad device plugins as Nomad does, and simulate their hardware",
+		Use:   "devctl",
+		Short: "Look at Nomad device plugins as Nomad does, and simulate their hardware",
 		Long: `Look at Nomad device plugins as Nomad does, and simulate their hardware.
 
 Flags may be written with one dash, as Nomad's own commands have them.

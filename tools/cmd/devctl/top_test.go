@@ -77,7 +77,7 @@ func TestTopTrouble(t *testing.T) {
 	for behaviour, want := range map[string]string{
 		"missing":     "no such file",
 		"refuse":      "this plugin refuses",
-		"silent":      "it has not told everything within 3s",
+		"silent":      "it has not told everything within 5s",
 		"exit":        "died (exit status 4)",
 		"end":         "the plugin ended the stream",
 		"stats-error": "no statistics: Stats: nothing to count with",
@@ -95,8 +95,12 @@ func TestTopTrouble(t *testing.T) {
 			if behaviour == "missing" {
 				bad = filepath.Join(t.TempDir(), plugintest.Name)
 			}
+			timeout := "1m"
+			if behaviour == "silent" {
+				timeout = "5s"
+			}
 			args := []string{
-				"top", "--once", "--timeout", "3s", well, bad,
+				"top", "--once", "--timeout", timeout, well, bad,
 				"--config", config(""), "--config", config(`behaviour = "` + behaviour + `"`),
 			}
 			var stdout, stderr bytes.Buffer

@@ -39,7 +39,9 @@ func TestOf(t *testing.T) {
 			Namespace: "default", Job: job, Group: "group", Task: task, Alloc: alloc, AllocName: job + ".group[0]", Status: status,
 		}
 	}
-	device := func(id string) holders.Device { return holders.Device{Vendor: "acme", Type: "gpu", Name: "One", ID: id} }
+	device := func(id string) holders.Device {
+		return holders.Device{Vendor: "acme", Type: "gpu", Name: "One", ID: id}
+	}
 	want := map[holders.Device][]holders.Holder{
 		device("G0"): {holder("a", "train", "main", "pending"), holder("b", "train", "main", "running")},
 		device("G1"): {holder("b", "train", "main", "running")},

@@ -181,9 +181,9 @@ func (n *Nomad) explain(what, policy string, err error) error {
 	if answer, ok := errors.AsType[api.UnexpectedResponseError](err); ok && answer.HasStatusCode() {
 		switch answer.StatusCode() {
 		case http.StatusForbidden:
-			return fmt.Errorf("Nomad does not tell %s: the token needs %s: -token or NOMAD_TOKEN", what, policy) //nolint:revive,staticcheck // a name
+			return fmt.Errorf("Nomad does not tell %s: the token needs %s: -token or NOMAD_TOKEN", what, policy)
 		case http.StatusNotFound:
-			return fmt.Errorf("Nomad does not know %s: %s", what, strings.TrimSpace(answer.Body())) //nolint:revive,staticcheck // a name
+			return fmt.Errorf("Nomad does not know %s: %s", what, strings.TrimSpace(answer.Body()))
 		}
 		return fmt.Errorf("asking Nomad for %s: %s: %s", what, answer.StatusText(), strings.TrimSpace(answer.Body()))
 	}
