@@ -35,7 +35,7 @@ func Tables(t *testing.T, file string, page describe.Page) {
 		return
 	}
 	if !*update {
-		t.Fatalf("the tables of %s differ from the code; run: make generate", file)
+		t.Fatalf("the tables of %s differ from the code; run: go test -update", file)
 	}
 	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
