@@ -15,10 +15,12 @@ import (
 
 // agentConfig is what an agent's configuration says about plugins.
 type agentConfig struct {
-	// known says that there is one, read whether its plugin directory was.
-	known, read bool
-	pluginDir   string
-	blocks      []*block
+	// known says that there is one.
+	known     bool
+	pluginDir string
+	// read says that the plugin directory could be read.
+	read   bool
+	blocks []*block
 }
 
 // block is a plugin block.
@@ -37,9 +39,6 @@ func (c *agentConfig) block(name string) *block {
 	}
 	return c.blocks[i]
 }
-
-// searched reports whether it is known what plugins there are.
-func (c *agentConfig) searched() bool { return c.read }
 
 // agentFile is what is read of one file of an agent's configuration.
 type agentFile struct {

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -42,6 +43,19 @@ func (x *examination) binaries() {
 	}
 }
 
+// missing looks for plugins that were asked for and are nowhere.
+func (x *examination) missing() {
+	for _, plugin := range x.Plugins {
+		name := pluginclient.NameOf(plugin)
+		if slices.Contains(x.seen, name) || x.config.block(name) != nil {
+			continue
+		}
+		x.report.find(pluginMissing, plugin, values{
+			"name": name, "dir": cmp.Or(x.config.pluginDir, "<plugin_dir>"), "meant": didYouMean(name, x.files()),
+		})
+	}
+}
+
 // archive is how the releases of plugins are packed.
 var archive = regexp.MustCompile(`(?i)\.(zip|tar|tar\.gz|tgz|tar\.xz|deb|rpm)$`)
 
@@ -51,7 +65,11 @@ func (x *examination) entry(file string) {
 	if !x.concerns(name) {
 		return
 	}
+	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {
+		return
+	}
 	x.mentioned = append(x.mentioned, name)
+	x.seen = append(x.seen, name)
 	v := values{"file": file, "dir": filepath.Dir(file)}
 	info, err := os.Stat(file)
 	switch {

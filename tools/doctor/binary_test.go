@@ -17,6 +17,15 @@ var binaryMistakes = []mistake{
 		make: func(s *stand) { s.remove(s.plugin()) },
 	},
 	{
+		kind: pluginMissing, subject: "nomad-device-amdgpu", says: `was "nomad-device-amd" meant?`,
+		mend: "install -m 0755 nomad-device-amdgpu /stand/plugins/nomad-device-amdgpu",
+		make: func(s *stand) { s.options.Plugins = []string{"nomad-device-amdgpu"} },
+	},
+	{
+		kind: pluginMissing, subject: "/stand/none", says: "no such plugin", mend: "install -m 0755 none",
+		make: func(s *stand) { s.options.Plugins = []string{filepath.Join(s.dir, "none")} },
+	},
+	{
 		kind: entryDirectory, subject: "/stand/plugins/nomad-device-amd", says: "a directory",
 		mend: "install -m 0755 /stand/plugins/nomad-device-amd/nomad-device-amd /stand/plugins/nomad-device-amd.new && rm -r",
 		make: func(s *stand) {

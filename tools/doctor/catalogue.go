@@ -138,6 +138,12 @@ var (
 		Why:  "Device plugins are not part of Nomad. The agent loads those that lie in this directory.",
 		Mend: "install -m 0755 <plugin> {dir}/",
 	}
+	pluginMissing = &Kind{
+		Code: "plugin-missing", Link: Binary, Severity: Problem,
+		What: "there is no such plugin{meant}",
+		Why:  "The agent loads the files that lie in its plugin_dir, {dir}, under the name of the file.",
+		Mend: "install -m 0755 {name} {dir}/{name}",
+	}
 	entryDirectory = &Kind{
 		Code: "entry-directory", Link: Binary, Severity: Problem,
 		What: "it is a directory, and Nomad skips it",
@@ -193,7 +199,7 @@ var (
 		Mend: "chmod go-w {file}",
 	}
 	binaryKinds = []*Kind{
-		binaryRuns, pluginDirUnreadable, pluginDirEmpty, entryDirectory, entryArchive, entryNotExecutable, entryDangling,
+		binaryRuns, pluginDirUnreadable, pluginDirEmpty, pluginMissing, entryDirectory, entryArchive, entryNotExecutable, entryDangling,
 		binaryNotProgram, binaryArchitecture, binaryLoader, binaryGlibc, binaryWritable,
 	}
 )
@@ -398,8 +404,8 @@ var (
 	}
 	agentUnreachable = &Kind{
 		Code: "agent-unreachable", Link: Agent, Severity: Problem,
-		What: "the agent does not answer: {error}",
-		Why:  "Without the agent there is no node, and no device on it. If it refuses a configuration or a plugin it ends at its start, and says why in its log.",
+		What: "the agent cannot be asked: {error}",
+		Why:  "Without the agent there is no node, and no device on it. If it refuses a configuration or a plugin it ends at its start, and says why in its log. With ACLs it asks for a token with node:read and agent:read.",
 		Mend: "journalctl -u nomad -e   # or, if it runs elsewhere, set NOMAD_ADDR (it was {address}) and NOMAD_TOKEN",
 	}
 	agentNoNode = &Kind{

@@ -61,12 +61,11 @@ func (p *placement) count(about string, groups []*api.NodeDeviceResource, constr
 		most, mostHealthy = max(most, len(free)), max(mostHealthy, len(well))
 		rows = append(rows, fmt.Sprintf("%s: %d of %d healthy, %d free", groupName(g), len(well), len(g.Instances), len(free)))
 		if len(free) >= count {
-			given := free[:count]
-			for _, id := range given {
+			for _, id := range free[:count] {
 				p.own[id] = true
 			}
 			p.placed = append(p.placed, fmt.Sprintf("%s: %d of %s", about, count, groupName(g)))
-			return given
+			return free[:count]
 		}
 	}
 	v := values{

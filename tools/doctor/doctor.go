@@ -76,12 +76,13 @@ type examination struct {
 	report     *Report
 	config     agentConfig
 	candidates []*candidate
-	// mentioned are the names of the plugins that there are to be.
-	mentioned []string
-	hardwares []*hardware
-	said      bool         // that the plugins run as another user than the agent's
-	running   *agentConfig // of the running agent
-	node      *api.Node
+	// mentioned are the names of the plugins that there are to be, seen those of
+	// files that there are.
+	mentioned, seen []string
+	hardwares       []*hardware
+	said            bool         // that the plugins run as another user than the agent's
+	running         *agentConfig // of the running agent
+	node            *api.Node
 }
 
 // Examine walks the chain and returns what it found, in the order of the links.
@@ -107,6 +108,7 @@ func Examine(ctx context.Context, options Options) *Report {
 			x.entry(plugin)
 		}
 	}
+	x.missing()
 	x.blocks()
 	x.machines()
 	for _, c := range x.candidates {
@@ -117,6 +119,9 @@ func Examine(ctx context.Context, options Options) *Report {
 	x.devices()
 	x.agent()
 	x.job(ctx)
+	for _, h := range x.hardwares {
+		_ = h.fs.Close() // it was only read
+	}
 	slices.SortStableFunc(x.report.Findings, func(a, b Finding) int { return cmp.Compare(a.Link, b.Link) })
 	return x.report
 }

@@ -41,7 +41,7 @@ func (x *examination) hardware(v *vendor, fs *sysfs.FS, wanted, anything bool) *
 			x.report.find(hardwareAbsent, v.hardware, values{"hardware": v.hardware})
 		}
 		x.drivers(h, functions)
-	case len(functions) > 0:
+	case len(functions) > 0 && len(x.Plugins) == 0:
 		x.report.find(hardwareUnserved, v.hardware, values{
 			"count": plural(len(functions), v.hardware), "plugin": v.plugin, "dir": x.config.pluginDir,
 		}, addresses(functions))

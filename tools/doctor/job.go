@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -47,15 +48,15 @@ func (x *examination) job(ctx context.Context) {
 				continue
 			}
 			asks = true
-			p.task(*tg.Name, task)
+			p.task(given(tg.Name, ""), task)
 		}
 		placed = append(placed, p.placed...)
 	}
 	switch {
 	case !asks:
-		x.report.find(jobNoDevice, *job.ID, values{"groups": namesOf(groups)})
+		x.report.find(jobNoDevice, nameOfJob(job), values{"groups": namesOf(groups)})
 	case x.report.Count(Problem) == before:
-		x.report.find(jobFits, *job.ID, nil, placed...)
+		x.report.find(jobFits, nameOfJob(job), nil, placed...)
 	}
 }
 
@@ -104,14 +105,14 @@ func (x *examination) elsewhereJob(job *api.Job) {
 		return err == nil && ok
 	}
 	if len(job.Datacenters) > 0 && !slices.ContainsFunc(job.Datacenters, in) {
-		x.report.find(jobElsewhere, *job.ID, values{
+		x.report.find(jobElsewhere, nameOfJob(job), values{
 			"what": "datacenters", "wants": strings.Join(job.Datacenters, ", "), "is": x.node.Datacenter,
 			"line": fmt.Sprintf("datacenters = [%q]", x.node.Datacenter),
 		})
 	}
 	// A job without one has the default pool, or its namespace's.
-	if pool := *job.NodePool; pool != "" && pool != "all" && x.node.NodePool != "" && pool != x.node.NodePool {
-		x.report.find(jobElsewhere, *job.ID, values{
+	if pool := given(job.NodePool, ""); pool != "" && pool != "all" && x.node.NodePool != "" && pool != x.node.NodePool {
+		x.report.find(jobElsewhere, nameOfJob(job), values{
 			"what": "node pool", "wants": pool, "is": x.node.NodePool, "line": fmt.Sprintf("node_pool = %q", x.node.NodePool),
 		})
 	}
@@ -120,16 +121,14 @@ func (x *examination) elsewhereJob(job *api.Job) {
 // task looks at the devices of a task, and at what its driver does with them.
 func (p *placement) task(group string, task *api.Task) {
 	subject := group + "/" + task.Name
-	var given []string
+	var ids []string
 	for _, r := range task.Resources.Devices {
-		about := fmt.Sprintf("%s: device %q", subject, r.Name)
-		ids := p.request(about, r)
-		given = append(given, ids...)
+		ids = append(ids, p.request(fmt.Sprintf("%s: device %q", subject, r.Name), r)...)
 	}
 	if n := len(task.Resources.Devices); n > 1 {
 		p.report.find(deviceBlocks, subject, values{"count": plural(n, "device block")})
 	}
-	p.driver(subject, task, given)
+	p.driver(subject, task, ids)
 }
 
 // request looks for devices for a request, as Nomad's scheduler does, and
@@ -154,7 +153,7 @@ func (p *placement) request(about string, r *api.RequestedDevice) []string {
 		return nil
 	}
 	p.affinities(about, fit, r.Affinities)
-	return p.count(about, fit, constraints, int(*r.Count))
+	return p.count(about, fit, constraints, int(min(given(r.Count, 1), math.MaxInt32)))
 }
 
 // matches reports whether a group is what a request names: a type, a vendor and

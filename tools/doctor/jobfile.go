@@ -6,13 +6,15 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/hashicorp/nomad/jobspec2"
 )
 
-// readJob reads a job as "nomad job run" does, without an agent.
+// readJob reads a job as "nomad job run" does, without an agent. What it leaves out
+// stays nil: see [given].
 func (x *examination) readJob() (*api.Job, error) {
 	text, err := os.ReadFile(x.Job)
 	if err != nil {
@@ -28,7 +30,6 @@ func (x *examination) readJob() (*api.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	job.Canonicalize()
 	return job, nil
 }
 
@@ -49,6 +50,38 @@ func jsonJob(text []byte) (*api.Job, error) {
 	if job.ID == nil && job.Name == nil {
 		return nil, errors.New("it has no Job with an ID")
 	}
-	job.Canonicalize()
+	withoutNulls(job)
 	return job, nil
 }
+
+// withoutNulls takes out of lists what is null.
+func withoutNulls(job *api.Job) {
+	job.TaskGroups = present(job.TaskGroups)
+	for _, tg := range job.TaskGroups {
+		tg.Tasks = present(tg.Tasks)
+		for _, task := range tg.Tasks {
+			if task.Resources == nil {
+				continue
+			}
+			task.Resources.Devices = present(task.Resources.Devices)
+			for _, d := range task.Resources.Devices {
+				d.Constraints, d.Affinities = present(d.Constraints), present(d.Affinities)
+			}
+		}
+	}
+}
+
+func present[T any](all []*T) []*T {
+	return slices.DeleteFunc(all, func(one *T) bool { return one == nil })
+}
+
+// given returns what a job says, or what it means when it says nothing.
+func given[T any](said *T, otherwise T) T {
+	if said == nil {
+		return otherwise
+	}
+	return *said
+}
+
+// nameOfJob returns the ID of a job; in HCL it is the block's label.
+func nameOfJob(job *api.Job) string { return given(job.ID, given(job.Name, "job")) }

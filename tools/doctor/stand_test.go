@@ -57,10 +57,9 @@ func newStand(t *testing.T, profile string) *stand {
 	vendor, profile, _ := strings.Cut(profile, "/")
 	at := filepath.Join(s.dir, "machine")
 	var err error
-	switch {
-	case profile == "":
+	if profile == "" {
 		err = small().Sync(filepath.Join(at, "root"))
-	default:
+	} else {
 		err = s.simulate(vendor, profile, at)
 	}
 	if err != nil {

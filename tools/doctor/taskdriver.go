@@ -21,11 +21,11 @@ var handover = map[string]string{
 }
 
 // driver looks at the task driver of a task that is given devices.
-func (p *placement) driver(subject string, task *api.Task, given []string) {
+func (p *placement) driver(subject string, task *api.Task, ids []string) {
 	p.detected(subject, task)
 	var nodes []string
 	runtime := false
-	for _, id := range given {
+	for _, id := range ids {
 		for _, c := range p.candidates {
 			grant := c.grants[id]
 			if grant == nil {
@@ -40,7 +40,7 @@ func (p *placement) driver(subject string, task *api.Task, given []string) {
 			runtime = runtime || set
 		}
 	}
-	if why := handover[task.Driver]; why != "" && len(given) > 0 {
+	if why := handover[task.Driver]; why != "" && len(ids) > 0 {
 		p.report.find(driverNoNodes, subject, values{"driver": task.Driver, "why": why})
 	}
 	if runtime && task.Driver == "docker" {

@@ -103,9 +103,12 @@ func TestWriteText(t *testing.T) {
 		has, hasNot []string
 	}{
 		{
-			"plain", TextOptions{},
-			[]string{"  problem  " + firstAMD + "  (module-missing)\n", "    mend  modprobe amdgpu\n", "      - a detail\n      - of two lines\n",
-				"    mend  client {\n            enabled = true\n          }\n", "2 problems, 0 warnings, 0 notes, 1 check fine (--all shows them).\n", "systemctl restart nomad"},
+			"plain",
+			TextOptions{},
+			[]string{
+				"  problem  " + firstAMD + "  (module-missing)\n", "    mend  modprobe amdgpu\n", "      - a detail\n      - of two lines\n",
+				"    mend  client {\n            enabled = true\n          }\n", "2 problems, 0 warnings, 0 notes, 1 check fine (--all shows them).\n", "systemctl restart nomad",
+			},
 			[]string{"\x1b", "plugin-answers"},
 		},
 		{"all", TextOptions{All: true}, []string{"(plugin-answers)", "1 check fine.\n"}, []string{"\x1b"}},
