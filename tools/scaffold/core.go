@@ -84,22 +84,23 @@ func (c Core) replacement(dir string) (string, error) {
 	if c.Dir == "" {
 		return "", nil
 	}
-	if !c.holds(dir) {
+	if !c.Holds(dir) {
 		return c.Dir, nil
 	}
 	relative, err := filepath.Rel(dir, c.Dir)
 	return filepath.ToSlash(relative), err
 }
 
-// holds reports whether a directory is in the checkout that the core is from.
-func (c Core) holds(dir string) bool {
+// Holds reports whether a directory, named by its absolute path, is in the checkout
+// that the core is from.
+func (c Core) Holds(dir string) bool {
 	inside, err := filepath.Rel(filepath.Dir(c.Dir), dir)
 	return c.Dir != "" && err == nil && filepath.IsLocal(inside)
 }
 
 // modulePath returns the path of a module in dir, unless its author gives another.
 func (c Core) modulePath(dir, binary string) string {
-	if inside, err := filepath.Rel(filepath.Dir(c.Dir), dir); c.holds(dir) && err == nil {
+	if inside, err := filepath.Rel(filepath.Dir(c.Dir), dir); c.Holds(dir) && err == nil {
 		return path.Join(projectPath, filepath.ToSlash(inside))
 	}
 	return "example.com/" + binary

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"text/template"
@@ -99,6 +100,7 @@ func makeEmpty(dir string) error {
 type names struct {
 	Vendor, Type            string
 	Binary, Module, Package string
+	Import                  string // what stands before the module's path where it is imported
 	Class, Variable         string // acme_fpga, ACME_FPGA
 	GoVersion               string
 	CorePath                string
@@ -129,6 +131,9 @@ func (p Plugin) names() (names, error) {
 	}
 	if n.Module == "" {
 		n.Module = p.Core.modulePath(p.Dir, n.Binary)
+	}
+	if path.Base(n.Module) != n.Package {
+		n.Import = n.Package + " "
 	}
 	if p.Core.Dir != "" {
 		n.CoreVersion = "v0.0.0"

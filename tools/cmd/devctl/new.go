@@ -79,15 +79,19 @@ func (o *newOptions) write(stdout io.Writer, vendor, kind string) error {
 	for _, name := range written.Files {
 		fmt.Fprintln(stdout, filepath.Join(p.Dir, filepath.FromSlash(name)))
 	}
+	workspace := ""
+	if p.Core.Holds(written.Dir) {
+		workspace = "  go work use .\n" // without which go knows no module there
+	}
 	_, err = fmt.Fprintf(stdout, `
 The plugin %s is written. What to do next, in %s:
 
-  go mod tidy
+%s  go mod tidy
   go test ./...
   grep -rn 'FILL IN' .
 
 README.md says the rest.
-`, written.Binary, p.Dir)
+`, written.Binary, p.Dir, workspace)
 	return err
 }
 
