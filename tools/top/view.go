@@ -217,6 +217,8 @@ func (s *Screen) row(d *item, l *layout) string {
 		text := "no statistics"
 		if summary := summaryText(d.Summary); summary != "" {
 			text = summary
+		} else if r := s.reports[d.source]; !r.Complete && r.Trouble == "" {
+			text = "not measured yet"
 		}
 		cells = append(cells, cell(text, l.gaugesWidth()))
 	} else {

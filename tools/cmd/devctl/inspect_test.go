@@ -19,8 +19,15 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+// asDevctl is the variable that makes the test binary devctl itself, for tests that
+// need it in a process of its own.
+const asDevctl = "TEST_AS_DEVCTL"
+
 func TestMain(m *testing.M) {
 	plugintest.Main()
+	if os.Getenv(asDevctl) != "" {
+		main()
+	}
 	flag.Parse()
 	os.Exit(m.Run())
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/nomad-devices/nomad-devices/tools/top/source"
 )
 
+// leastInterval keeps plugins and agents from being asked without a pause.
+const leastInterval = 10 * time.Millisecond
+
 type topOptions struct {
 	configs  []string
 	settings []string
@@ -90,8 +93,8 @@ func (o *topOptions) checkArgs(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("--sort %q: want one of %s", o.sort, strings.Join(top.ColumnNames(), ", "))
 	}
 	switch named := o.agent.given(cmd.Flags()); {
-	case o.interval <= 0 || o.timeout <= 0:
-		return errors.New("--interval and --timeout must be more than 0")
+	case o.interval < leastInterval || o.timeout <= 0:
+		return fmt.Errorf("--interval must be %s at least, and --timeout more than 0", leastInterval)
 	case o.nomad && len(args) > 0:
 		return errors.New("either plugin binaries or --nomad: the agent has its own plugins")
 	case o.nomad && len(o.configs)+len(o.settings)+len(o.args) > 0:

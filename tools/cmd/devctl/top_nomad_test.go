@@ -24,9 +24,8 @@ import (
 const patience = 2 * time.Minute
 
 // TestTopOfNomad shows who holds the GPUs of a real agent: one of them whole, and
-// one in parts.
+// one in parts. It is not run beside the tests of check, which watch the clock.
 func TestTopOfNomad(t *testing.T) {
-	t.Parallel()
 	if err := agent.Requirements(); err != nil {
 		t.Skipf("this machine cannot run a plugin under an agent, it needs %v", err)
 	}
