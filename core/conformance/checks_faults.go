@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/nomad/plugins/device"
+
+	"github.com/nomad-devices/nomad-devices/core/share"
 )
 
 // judged makes a case of a look at a trial.
@@ -215,6 +217,9 @@ func lookHealthLog(_ *bench, r *recording) error {
 		return skip("the fault does not show (C22)")
 	}
 	id := r.card[0]
+	if whole, isPart := share.CutID(id); isPart {
+		id = whole // of a device in parts one line is enough
+	}
 	var lines []string
 	for _, l := range r.instance.process.log() {
 		if (l.level == "warn" || l.level == "error") && strings.Contains(l.text, id) && !strings.Contains(l.text, "reserv") {

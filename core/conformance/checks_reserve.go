@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nomad-devices/nomad-devices/core/share"
 )
 
 // list writes a reservation's IDs down, as far as they are few.
@@ -220,13 +222,23 @@ func lookNodes(b *bench, r reservation, p *problems) {
 	}
 }
 
-// pairs returns the granted reservations of two single devices.
+// pairs returns the granted reservations of two single devices that are not
+// parts of one.
 func (s *session) pairs() (a, b reservation, err error) {
 	granted, err := s.granted()
 	if err != nil {
 		return a, b, err
 	}
-	granted = slices.DeleteFunc(granted, func(r reservation) bool { return len(r.ids) != 1 })
+	seen := map[string]bool{}
+	granted = slices.DeleteFunc(granted, func(r reservation) bool {
+		if len(r.ids) != 1 {
+			return true
+		}
+		device, isPart := share.CutID(r.ids[0])
+		another := isPart && seen[device]
+		seen[device] = isPart || seen[device]
+		return another
+	})
 	if len(granted) < 2 {
 		return a, b, skip("it takes two healthy devices")
 	}

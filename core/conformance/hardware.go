@@ -24,7 +24,8 @@ const (
 type Hardware interface {
 	// Break gives the fault to the card that shows the device with this ID:
 	// calls that concern the card fail or hang, or the card is gone. It returns
-	// the IDs of all devices of the card, which share its fate.
+	// the IDs of all devices of the card, which share its fate; a device that is
+	// offered as several may be named as itself.
 	Break(id string, fault Fault) (card []string, err error)
 	// BreakAll gives the fault to the driver: listing the devices fails, every
 	// call hangs, or there is no hardware at all.

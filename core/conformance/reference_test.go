@@ -21,6 +21,7 @@ import (
 	"github.com/nomad-devices/nomad-devices/core/conformance"
 	"github.com/nomad-devices/nomad-devices/core/coretest"
 	"github.com/nomad-devices/nomad-devices/core/plugin"
+	"github.com/nomad-devices/nomad-devices/core/share"
 )
 
 // referenceName is the name of the plugin that does everything right, and of
@@ -147,6 +148,9 @@ func (r *reference) Break(id string, fault conformance.Fault) ([]string, error) 
 	r.mu.Lock()
 	r.breaks++
 	r.mu.Unlock()
+	if whole, isPart := share.CutID(id); isPart {
+		id = whole
+	}
 	for card, ids := range cards {
 		if slices.Contains(ids, id) {
 			return ids, r.breakCard(card, fault)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/plugins/device"
+
+	"github.com/nomad-devices/nomad-devices/core/share"
 )
 
 // trial is a way to break hardware under a plugin.
@@ -200,6 +202,28 @@ func (r *recording) tryEarly(ctx context.Context, b *bench, known []*device.Devi
 	return nil
 }
 
+// offeredAs returns devices under the IDs that they are offered by: its parts for
+// one that is shared.
+func offeredAs(devices, offered []string) []string {
+	var ids []string
+	for _, device := range devices {
+		own := func(id string) bool {
+			whole, isPart := share.CutID(id)
+			return isPart && whole == device
+		}
+		if slices.Contains(offered, device) || !slices.ContainsFunc(offered, own) {
+			ids = append(ids, device)
+			continue
+		}
+		for _, id := range offered {
+			if own(id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
 // tryLate breaks hardware under a plugin that knows its devices, and mends it.
 func (r *recording) tryLate(ctx context.Context, b *bench) error {
 	healthy := healthyOf(r.before)
@@ -218,7 +242,7 @@ func (r *recording) tryLate(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		r.card = card
+		r.card = offeredAs(card, idsOf(r.before))
 		if len(r.card) == 0 {
 			r.card = healthy[:1]
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/nomad-devices/nomad-devices/core/share"
 	"github.com/nomad-devices/nomad-devices/tools/simulate/scenario"
 )
 
@@ -49,11 +50,14 @@ func (v View) Cards() []Card {
 }
 
 // Find gives the number of the card that is named by its number, its PCI
-// address, or the ID of one of its devices.
+// address, or the ID of one of its devices or of a part of one.
 func (m *Machine) Find(name string) (int, error) {
 	cards, err := m.Cards()
 	if err != nil {
 		return 0, err
+	}
+	if whole, ok := share.CutID(name); ok {
+		name = whole
 	}
 	for _, card := range cards {
 		if name == strconv.Itoa(card.Number) || name != "" && name == card.Address ||
