@@ -144,13 +144,18 @@ func newShell(ctx context.Context, t *testing.T) *shell {
 	cmd.Stdout, cmd.Stderr = write, write
 	do(t, cmd.Start())
 	do(t, write.Close())
-	// All that a step has started is in one group; it may hold the pipe open.
-	group := -cmd.Process.Pid
-	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(group, syscall.SIGKILL) })
-	t.Cleanup(func() {
-		stop()
-		_ = syscall.Kill(group, syscall.SIGTERM)
+	// What a step leaves behind is in the shell's group, and ends with the shell: it
+	// has the pipe open.
+	ended := make(chan struct{})
+	go func() {
 		_ = cmd.Wait()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Process.Kill()
+		<-ended
 		_ = read.Close()
 		forget(t, core, "v"+version)
 	})
