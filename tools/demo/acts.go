@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"github.com/nomad-devices/nomad-devices/core/share"
 	"github.com/nomad-devices/nomad-devices/tools/nomad/agent"
 	"github.com/nomad-devices/nomad-devices/tools/nomad/probe/report"
 	"github.com/nomad-devices/nomad-devices/tools/nomad/rig"
@@ -26,7 +27,7 @@ func bigGPU(count int) agent.Request {
 
 func (s *stage) showNode(ctx context.Context) error {
 	s.say.act("What Nomad's scheduler sees")
-	want := map[string]int{rig.H100: 2, rig.T4: 2, rig.MIG: 2, mi300x: 2, mi300xCPX: 8, mi210: 2, n6001: 1, d5005NLB0: 1, d5005NLB3: 1, u250: 1, v70: 1}
+	want := map[string]int{rig.H100: 2, rig.T4: 1, sharedT4: sharedParts, rig.MIG: 2, mi300x: 2, mi300xCPX: 8, mi210: 2, n6001: 1, d5005NLB0: 1, d5005NLB3: 1, u250: 1, v70: 1}
 	groups, err := s.wait(ctx, "the simulated devices on the node", func(groups []*api.NodeDeviceResource) bool {
 		got := map[string]int{}
 		for _, g := range groups {
@@ -335,6 +336,9 @@ func groupOf(groups []*api.NodeDeviceResource, id string) *api.NodeDeviceResourc
 // short keeps enough of a UUID for people to tell devices apart, and what names a
 // part of one.
 func short(id string) string {
+	if device, ok := share.CutID(id); ok {
+		return short(device) + strings.TrimPrefix(id, device)
+	}
 	if device, part, ok := strings.Cut(id, "/"); ok {
 		return short(device) + "/" + part
 	}

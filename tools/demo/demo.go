@@ -50,7 +50,7 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 		return fmt.Errorf("this machine cannot run the demonstration, it needs\n%w", err)
 	}
 	begun := time.Now()
-	say := &narrator{out: out, acts: 8}
+	say := &narrator{out: out, acts: 9}
 	say.line("A real Nomad agent schedules real tasks onto simulated GPUs and FPGAs.")
 
 	dir, err := os.MkdirTemp("", "nomad-devices-demo-")
@@ -75,6 +75,7 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 		func(ctx context.Context) error { return s.prepare(ctx, dir) },
 		s.showNode,
 		s.runJobs,
+		s.shareGPU,
 		s.breakGPU,
 		s.runBeside,
 		s.mendGPU,
@@ -114,11 +115,11 @@ func (s *stage) prepare(ctx context.Context, dir string) error {
 	if s.fpga, err = fpga.Start(filepath.Join(dir, "fpga"), "mixed-fpga", nil); err != nil {
 		return err
 	}
-	s.say.line("The simulated hardware: two H100, two T4, and an H100 cut into two MIG instances;")
+	s.say.line("The simulated hardware: two H100, two T4, one of them shared, and an H100 cut into two MIG instances;")
 	s.say.line("two MI300X, two MI210, and an MI300X divided into eight partitions;")
 	s.say.line("an Intel N6001 and a D5005 with two ports, an Alveo U250 and a V70.")
 
-	config, err := s.binaries.AgentConfig(dir, s.machine, rig.Quick, `access = "devices"`)
+	config, err := s.binaries.AgentConfig(dir, s.machine, rig.Quick, `access = "devices"`, shareSettings())
 	if err != nil {
 		return err
 	}
