@@ -92,6 +92,20 @@ var (
 	})
 )
 
+// head returns the commit that was checked out when the tests began. Somebody may go
+// on committing.
+var head = sync.OnceValues(func() (string, error) {
+	root, err := agent.RepositoryRoot()
+	if err != nil {
+		return "", err
+	}
+	commit, err := exec.Command("git", "-C", root, "rev-parse", "HEAD").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking git for the commit: %w", err)
+	}
+	return strings.TrimSpace(string(commit)), nil
+})
+
 // snapshots returns the snapshot to test.
 func snapshots(t *testing.T) snapshot {
 	t.Helper()
@@ -114,20 +128,19 @@ func makeSnapshot(dir, circumstances string) (snapshot, error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return s, err
 	}
+	if s.commit, err = head(); err != nil {
+		return s, err
+	}
 	script := "set -e\n" + circumstances + `
 git clone --quiet "$ROOT" "$DIR"
+git -C "$DIR" checkout --quiet --detach "$COMMIT"
 # A clone's files are newer than the tools, which are not built again for that.
 make -C "$DIR" -o "$BIN/goreleaser" -o "$BIN/syft" snapshot BIN="$BIN"`
 	build := exec.CommandContext(context.Background(), "sh", "-c", script)
-	build.Env = append(os.Environ(), "ROOT="+root, "DIR="+dir, "BIN="+cmp.Or(os.Getenv("BIN"), filepath.Join(root, ".bin")), "GPG_FINGERPRINT=", "KEYS="+keys())
+	build.Env = append(os.Environ(), "ROOT="+root, "DIR="+dir, "COMMIT="+s.commit, "BIN="+cmp.Or(os.Getenv("BIN"), filepath.Join(root, ".bin")), "GPG_FINGERPRINT=", "KEYS="+keys())
 	if output, err := build.CombinedOutput(); err != nil {
 		return s, fmt.Errorf("making a snapshot in %s: %w\n%s", dir, err, output)
 	}
-	commit, err := exec.Command("git", "-C", dir, "rev-parse", "HEAD").Output()
-	if err != nil {
-		return s, err
-	}
-	s.commit = strings.TrimSpace(string(commit))
 	sums, err := filepath.Glob(filepath.Join(s.dist, "nomad-devices_*_SHA256SUMS"))
 	if err != nil || len(sums) != 1 {
 		return s, fmt.Errorf("want one file of checksums, got %q, %w", sums, err)
