@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,7 +30,7 @@ func plain(texts ...string) []string {
 
 var (
 	healthyDesc = prometheus.NewDesc(prefix+"healthy", "Whether Nomad may place new work on the device.", deviceLabels, nil)
-	reasonDesc  = prometheus.NewDesc(prefix+"health_info", "Why the device is unhealthy, or what an operator should know although it is healthy.", append(deviceLabels[:len(deviceLabels):len(deviceLabels)], "reason"), nil)
+	reasonDesc  = prometheus.NewDesc(prefix+"health_info", "Why the device is unhealthy, or what an operator should know although it is healthy.", append(slices.Clip(deviceLabels), "reason"), nil)
 	offeredDesc = prometheus.NewDesc(prefix+"instances", "As how many instances the device is offered: 1, or the replicas of a shared one.", deviceLabels, nil)
 )
 
@@ -119,8 +120,8 @@ func (s series) show(out chan<- prometheus.Metric, name, help string, kind prome
 	}
 	names := deviceLabels
 	if len(text) > 0 {
-		names = append(names[:len(names):len(names)], "value")
-		labels = append(labels[:len(labels):len(labels)], text...)
+		names = append(slices.Clip(names), "value")
+		labels = append(slices.Clip(labels), text...)
 	}
 	m, err := prometheus.NewConstMetric(prometheus.NewDesc(name, s.help[name], names, nil), kind, value, labels...)
 	if err != nil {

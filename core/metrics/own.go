@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,7 +40,7 @@ func newOwn(options Options) *own {
 		}, []string{"call", "reason"}),
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: ownPrefix + "health_changes_total", Help: "Changes of the health of a device, by what it became.",
-		}, append(deviceLabels[:len(deviceLabels):len(deviceLabels)], "to")),
+		}, append(slices.Clip(deviceLabels), "to")),
 		reservations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: ownPrefix + "reservations_total", Help: "Reservations that tasks asked for, by what they got: granted or refused.",
 		}, []string{"outcome"}),

@@ -2,6 +2,7 @@ package nvidia
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"path/filepath"
 	"slices"
@@ -122,9 +123,7 @@ func TestGrantShare(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for key, value := range test.env {
-				whole.Env[key] = value
-			}
+			maps.Copy(whole.Env, test.env)
 			if test.memory != nil {
 				whole.Lists[envMPSMemory] = test.memory
 			}

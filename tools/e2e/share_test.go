@@ -116,13 +116,14 @@ func (s sharing) parts() []string {
 func (s sharing) testGroups(t *testing.T) {
 	got := map[string]string{}
 	for _, g := range s.healthy(t, 11) {
-		line := strconv.Itoa(len(g.Instances))
+		var line strings.Builder
+		line.WriteString(strconv.Itoa(len(g.Instances)))
 		for _, name := range []string{"sharing", "replicas", "healthy_count"} {
 			if a := g.Attributes[name]; a != nil {
-				line += " " + a.String()
+				line.WriteString(" " + a.String())
 			}
 		}
-		got[g.Vendor+"/"+g.Type+"/"+g.Name] = line
+		got[g.Vendor+"/"+g.Type+"/"+g.Name] = line.String()
 	}
 	want := map[string]string{
 		"nvidia/gpu/" + rig.T4:         "1 1",
@@ -199,6 +200,7 @@ func (s sharing) testTwoParts(t *testing.T) {
 }
 
 func (s sharing) testMPS(t *testing.T, driver string) {
+	t.Helper()
 	spec := s.Task("mps-"+driver, driver, driver == "docker", agent.Request{Device: "nvidia/gpu-share", Constraints: []agent.Constraint{
 		{Attribute: "sharing", Value: "mps"},
 	}})
@@ -234,6 +236,7 @@ func (s sharing) testOnePerTask(t *testing.T) {
 
 // testMetrics reads what a scraper would, beside what Nomad shows.
 func (s sharing) testMetrics(t *testing.T, address string) {
+	t.Helper()
 	text := scrape(t, address)
 	labels := func(id string, number int, name string) string {
 		return fmt.Sprintf(`{id=%q,name=%q,pci=%q,type="gpu",vendor="nvidia"}`, id, name, s.gpu(t, number).BusID)
@@ -259,6 +262,7 @@ func (s sharing) testMetrics(t *testing.T, address string) {
 }
 
 func (s sharing) testStatisticsOfParts(t *testing.T) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {

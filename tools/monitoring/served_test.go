@@ -117,7 +117,7 @@ func served(t *testing.T, vendor string) string {
 	defer streams.Wait()
 	defer cancel()
 	streams.Go(func() {
-		for range p.Fingerprints(ctx) { //nolint:revive // held open, as an agent does
+		for range p.Fingerprints(ctx) { // held open, as an agent does
 		}
 	})
 	spoilt, body := plugin.spoil == nil, ""
