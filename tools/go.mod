@@ -101,6 +101,8 @@ require (
 	github.com/nomad-devices/nomad-devices/core v0.0.0
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.9
+	github.com/yuin/goldmark v1.8.7
+	mvdan.cc/sh/v3 v3.12.0
 )
 
 replace github.com/nomad-devices/nomad-devices/core => ../core

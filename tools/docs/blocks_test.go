@@ -1,0 +1,205 @@
+package docs
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nomad-devices/nomad-devices/tools/nomad/rig"
+	"github.com/nomad-devices/nomad-devices/tools/pluginclient"
+)
+
+// shown is a block for a shell that a page shows.
+type shown struct {
+	begins string // its first line
+	// parsed says why the block is not run here; if it is empty the block is run.
+	// Every command in it is looked up in any case.
+	parsed string
+	prints []string                 // what it must print
+	before func(*testing.T, *place) // what must be there first
+}
+
+// Why blocks are not run here.
+const (
+	anAgent  = "it asks a Nomad agent; tools/e2e asks one"
+	asRoot   = "it changes the machine"
+	aDriver  = "it needs a driver and its hardware"
+	aRelease = "it needs the files of a release; make release-test has them"
+	minutes  = "it takes minutes, and make has a target for it"
+)
+
+// table has the blocks for a shell of each page, in their order.
+var table = map[string][]shown{
+	"README.md": {
+		{begins: "unzip nomad-device-nvidia_X.Y.Z_linux_amd64.zip nomad-device-nvidia", parsed: aRelease},
+		{begins: "nomad node status -self", parsed: anAgent},
+		{begins: "make demo", parsed: minutes},
+		{begins: "make build", prints: []string{"8xh100", "could not be replaced", "7 healthy"}},
+		{begins: "make test", parsed: minutes},
+	},
+	"docs/devctl.md": {
+		{begins: ".bin/devctl simulate start 4xmi210 --dir demo > demo.hcl"},
+		{begins: ".bin/devctl inspect .bin/nomad-device-amd --config demo.hcl", prints: []string{"4 devices, 4 healthy"}},
+		{begins: ".bin/devctl inspect .bin/nomad-device-amd --config demo.hcl --stats --reserve-all", prints: []string{"ROCR_VISIBLE_DEVICES"}},
+		{begins: ".bin/devctl simulate set demo gpu.0.utilization.gpu=87 gpu.0.temperature=81", prints: []string{"87%", "81°C"}},
+		{begins: ".bin/devctl check .bin/nomad-device-amd --simulator demo --run C12", prints: []string{"0 failed"}},
+		{begins: ".bin/devctl simulate list", prints: []string{"8xmi300x"}},
+		{begins: ".bin/devctl simulate stop demo && rm demo.hcl"},
+	},
+	"docs/metrics.md": {
+		{begins: "curl http://127.0.0.1:9500/metrics", before: serve, prints: []string{"nomad_device_healthy{", "nomad_device_plugin_info{"}},
+	},
+	"docs/migrating.md": {
+		{begins: "nomad node status -self -verbose > before.txt", parsed: anAgent},
+		{begins: "install -m 0755 nomad-device-nvidia /opt/nomad/plugins/nomad-device-nvidia.new", before: node},
+		{begins: "devctl doctor --agent-config /etc/nomad.d", prints: []string{"0 problems"}},
+		{begins: "systemctl restart nomad", parsed: asRoot},
+	},
+	"docs/operating.md": {
+		{begins: "apt-get install ./nomad-devices-nvidia_X.Y.Z_amd64.deb", parsed: aRelease},
+		{begins: "devctl doctor --agent-config /etc/nomad.d", before: node, prints: []string{"0 problems"}},
+		{begins: "nomad node status -self", parsed: anAgent},
+		{begins: "nomad node status -self -json | jq '.NodeResources.Devices[].Instances[] | {ID, Healthy, HealthDescription}'", parsed: anAgent},
+		{
+			begins: "devctl inspect /opt/nomad/plugins/nomad-device-nvidia --config /etc/nomad.d/nvidia.hcl",
+			prints: []string{"8 healthy", "NVIDIA_VISIBLE_DEVICES", "LOAD"},
+		},
+		{begins: "devctl top --nomad --once", parsed: anAgent},
+		{begins: "journalctl -u nomad -g 'nomad-device-'", parsed: anAgent},
+		{begins: "install -m 0755 nomad-device-nvidia /opt/nomad/plugins/nomad-device-nvidia.new", parsed: asRoot},
+		{begins: "nomad node drain -enable -self -yes", parsed: anAgent},
+		{begins: "nomad node drain -disable -self -yes", parsed: anAgent},
+		{begins: "nomad node drain -enable -self -yes", parsed: aDriver},
+		{begins: "nomad node drain -enable -self -yes", parsed: aDriver},
+	},
+	"docs/releasing.md": {
+		{begins: "apt-get install gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross", parsed: asRoot},
+		{begins: "build/release/tag X.Y.Z", parsed: "it tags the commit; tools/release runs it on a repository of its own"},
+		{begins: "make release-tools", parsed: minutes},
+		{begins: "gpg --verify nomad-devices_X.Y.Z_SHA256SUMS.sig nomad-devices_X.Y.Z_SHA256SUMS", parsed: aRelease},
+		{begins: "git checkout vX.Y.Z", parsed: aRelease},
+	},
+	"docs/troubleshooting.md": {
+		{begins: "devctl doctor --nomad --job job.nomad.hcl", parsed: anAgent},
+		{begins: "journalctl -u nomad -b -g 'nomad-device-|plugin folder|plugin_dir'", parsed: anAgent},
+		{begins: "devctl doctor --agent-config /etc/nomad.d", before: node, prints: []string{"0 problems"}},
+		{begins: "systemctl restart nomad", parsed: asRoot},
+		{begins: "journalctl -u nomad -g 'metrics'", parsed: anAgent},
+		{begins: "devctl doctor --agent-config /etc/nomad.d --job job.nomad.hcl", prints: []string{"0 problems"}},
+		{begins: "nvidia-ctk runtime configure --runtime=docker", parsed: asRoot},
+		{begins: "export CUDA_VISIBLE_DEVICES=$(env | sed -n 's/^NVIDIA_DEVICE_[^=]*=//p' | sort | paste -sd, -)", before: twoGPUs, prints: []string{"GPU-a,GPU-b\n"}},
+		{begins: "stat -c %g /dev/kfd", parsed: aDriver},
+		{begins: "nomad alloc stop <allocation>", parsed: anAgent},
+	},
+}
+
+// elsewhere are the pages whose blocks another test runs, from the first to the
+// last, with its file.
+var elsewhere = map[string]string{
+	"docs/writing-a-plugin.md": "tools/e2e/tutorial_test.go",
+}
+
+// serve runs the NVIDIA plugin as the page says, on a port that is free.
+func serve(t *testing.T, p *place) {
+	t.Helper()
+	ctx := t.Context()
+	free, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	_ = free.Close()
+	p.replace = append(p.replace, "127.0.0.1:9500", address)
+
+	machine, err := p.run(ctx, "devctl simulate start 2xt4 --dir machine", "sh")
+	if err != nil {
+		t.Fatalf("%v: %s", err, machine)
+	}
+	config, err := pluginclient.ParseConfig(machine+"\nmetrics {\n address = \""+address+"\"\n}\n", rig.PluginName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin, err := pluginclient.Start(ctx, p.plugins[rig.PluginName], pluginclient.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(plugin.Close)
+	if err := plugin.Configure(ctx, config); err != nil {
+		t.Fatal(err)
+	}
+	streams, end := context.WithCancel(ctx)
+	t.Cleanup(end)
+	devices := make(chan error, 1)
+	go func() {
+		for groups, err := range plugin.Fingerprints(streams) {
+			if err != nil || len(groups) > 0 {
+				select {
+				case devices <- err:
+				default:
+				}
+			}
+		}
+	}()
+	if err := <-devices; err != nil {
+		t.Fatal(err)
+	}
+	await(t, address)
+}
+
+// node makes a place that has what the pages say of a node: the NVIDIA plugin in
+// its directory, its configuration in Nomad's, a simulated machine with eight
+// H100, and a job that asks for one.
+func node(t *testing.T, p *place) {
+	t.Helper()
+	settings, err := p.run(t.Context(), "devctl simulate start 8xh100 --dir machine", "sh")
+	if err != nil {
+		t.Fatalf("%v: %s", err, settings)
+	}
+	plugins, config := filepath.Join(p.dir, "plugins"), filepath.Join(p.dir, "nomad.d")
+	job, err := os.ReadFile(filepath.Join(root(t), "plugins", "nvidia", "examples", "docker.nomad.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := "data_dir = \"" + p.dir + "/data\"\nplugin_dir = \"" + plugins + "\"\nclient {\n enabled = true\n}\n" +
+		"plugin \"" + rig.PluginName + "\" {\n config {\n" + settings + "\n}\n}\n"
+	for _, err := range []error{
+		os.Mkdir(plugins, 0o755),
+		os.Mkdir(config, 0o755),
+		os.WriteFile(filepath.Join(config, "nvidia.hcl"), []byte(agent), 0o644),
+		os.WriteFile(filepath.Join(p.dir, "job.nomad.hcl"), job, 0o644),
+		os.Link(p.plugins[rig.PluginName], filepath.Join(plugins, rig.PluginName)),
+		os.Link(p.plugins[rig.PluginName], filepath.Join(p.dir, rig.PluginName)), // what was unpacked
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.replace = append(p.replace, "/opt/nomad/plugins", plugins, "/etc/nomad.d", config)
+}
+
+// twoGPUs makes a place like a task with two device blocks of the NVIDIA plugin.
+func twoGPUs(_ *testing.T, p *place) {
+	p.env = append(p.env, "NVIDIA_DEVICE_GPU_B=GPU-b", "NVIDIA_DEVICE_GPU_A=GPU-a", "CUDA_VISIBLE_DEVICES=GPU-b")
+}
+
+// await waits until somebody listens.
+func await(t *testing.T, address string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal(err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
