@@ -40,6 +40,8 @@ var tests = map[string]func(*trial){
 	"the clock jumps":                             clockJumps,
 	"files of the host are unreadable or endless": badFiles,
 	"no room for logs":                            noRoomForLogs,
+	"the MPS daemon ends":                         mpsEnds,
+	"the port of the metrics is taken":            portTaken,
 }
 
 // TestMatrix runs every row against the plugin's binary. Those that take long

@@ -222,4 +222,22 @@ var Matrix = []Row{
 		Lost:     "The log.",
 		Recovery: "By itself, when there is room.",
 	},
+	{
+		Name:     "the MPS daemon ends",
+		How:      "The daemon of GPUs that are shared with `strategy = \"mps\"` crashes and leaves its files behind, or ends in order.",
+		Operator: "A warning for each of these GPUs, with what to start.",
+		Says:     []string{"the MPS daemon has ended and left its files behind", "the MPS daemon does not run"},
+		Nomad:    "The parts of these GPUs are unhealthy and not handed out; all other GPUs are as they were.",
+		Lost:     "Nothing of the plugin's. What the daemon's end does to running tasks is between it and CUDA.",
+		Recovery: "By itself, when the daemon is back.",
+	},
+	{
+		Name:     "the port of the metrics is taken",
+		How:      "Another process listens at the address in the `metrics` block when the plugin starts, and ends later.",
+		Operator: "One warning with the address.",
+		Says:     []string{"metrics are not served", "serving metrics"},
+		Nomad:    "The same as always.",
+		Lost:     "The metrics meanwhile.",
+		Recovery: "By itself, when the port is free.",
+	},
 }
