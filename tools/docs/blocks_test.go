@@ -8,8 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/nomad-devices/nomad-devices/tools/nomad/agent"
 	"github.com/nomad-devices/nomad-devices/tools/nomad/rig"
 	"github.com/nomad-devices/nomad-devices/tools/pluginclient"
+	"github.com/nomad-devices/nomad-devices/tools/simulate/nvidia"
 )
 
 // shown is a block for a shell that a page shows.
@@ -18,15 +22,16 @@ type shown struct {
 	// parsed says why the block is not run here; if it is empty the block is run.
 	// Every command in it is looked up in any case.
 	parsed string
+	agent  bool                     // whether it asks a Nomad agent
 	prints []string                 // what it must print
 	before func(*testing.T, *place) // what must be there first
 }
 
 // Why blocks are not run here.
 const (
-	anAgent  = "it asks a Nomad agent; tools/e2e asks one"
 	asRoot   = "it changes the machine"
 	aDriver  = "it needs a driver and its hardware"
+	aJournal = "it asks systemd"
 	aRelease = "it needs the files of a release; make release-test has them"
 	minutes  = "it takes minutes, and make has a target for it"
 )
@@ -35,7 +40,7 @@ const (
 var table = map[string][]shown{
 	"README.md": {
 		{begins: "unzip nomad-device-nvidia_X.Y.Z_linux_amd64.zip nomad-device-nvidia", parsed: aRelease},
-		{begins: "nomad node status -self", parsed: anAgent},
+		{begins: "nomad node status -self", agent: true, prints: []string{"nvidia/gpu/NVIDIA H100 80GB HBM3[GPU-", "0 problems"}},
 		{begins: "make demo", parsed: minutes},
 		{begins: "make build", prints: []string{"8xh100", "could not be replaced", "7 healthy"}},
 		{begins: "make test", parsed: minutes},
@@ -53,7 +58,7 @@ var table = map[string][]shown{
 		{begins: "curl http://127.0.0.1:9500/metrics", before: serve, prints: []string{"nomad_device_healthy{", "nomad_device_plugin_info{"}},
 	},
 	"docs/migrating.md": {
-		{begins: "nomad node status -self -verbose > before.txt", parsed: anAgent},
+		{begins: "nomad node status -self -verbose > before.txt", agent: true},
 		{begins: "install -m 0755 nomad-device-nvidia /opt/nomad/plugins/nomad-device-nvidia.new", before: node},
 		{begins: "devctl doctor --agent-config /etc/nomad.d", prints: []string{"0 problems"}},
 		{begins: "systemctl restart nomad", parsed: asRoot},
@@ -61,17 +66,17 @@ var table = map[string][]shown{
 	"docs/operating.md": {
 		{begins: "apt-get install ./nomad-devices-nvidia_X.Y.Z_amd64.deb", parsed: aRelease},
 		{begins: "devctl doctor --agent-config /etc/nomad.d", before: node, prints: []string{"0 problems"}},
-		{begins: "nomad node status -self", parsed: anAgent},
-		{begins: "nomad node status -self -json | jq '.NodeResources.Devices[].Instances[] | {ID, Healthy, HealthDescription}'", parsed: anAgent},
+		{begins: "nomad node status -self", agent: true, prints: []string{"Device Resource Utilization", "Device Group Attributes", "Device Stats"}},
+		{begins: "nomad node status -self -json | jq '.NodeResources.Devices[].Instances[] | {ID, Healthy, HealthDescription}'", agent: true, prints: []string{`"Healthy": true`}},
 		{
 			begins: "devctl inspect /opt/nomad/plugins/nomad-device-nvidia --config /etc/nomad.d/nvidia.hcl",
 			prints: []string{"8 healthy", "NVIDIA_VISIBLE_DEVICES", "LOAD"},
 		},
-		{begins: "devctl top --nomad --once", parsed: anAgent},
-		{begins: "journalctl -u nomad -g 'nomad-device-'", parsed: anAgent},
+		{begins: "devctl top --nomad --once", agent: true, prints: []string{"NVIDIA H100 80GB HBM3"}},
+		{begins: "journalctl -u nomad -g 'nomad-device-'", parsed: aJournal},
 		{begins: "install -m 0755 nomad-device-nvidia /opt/nomad/plugins/nomad-device-nvidia.new", parsed: asRoot},
-		{begins: "nomad node drain -enable -self -yes", parsed: anAgent},
-		{begins: "nomad node drain -disable -self -yes", parsed: anAgent},
+		{begins: "nomad node drain -enable -self -yes", agent: true, prints: []string{"drain strategy set"}},
+		{begins: "nomad node drain -disable -self -yes", agent: true},
 		{begins: "nomad node drain -enable -self -yes", parsed: aDriver},
 		{begins: "nomad node drain -enable -self -yes", parsed: aDriver},
 	},
@@ -83,16 +88,16 @@ var table = map[string][]shown{
 		{begins: "git checkout vX.Y.Z", parsed: aRelease},
 	},
 	"docs/troubleshooting.md": {
-		{begins: "devctl doctor --nomad --job job.nomad.hcl", parsed: anAgent},
-		{begins: "journalctl -u nomad -b -g 'nomad-device-|plugin folder|plugin_dir'", parsed: anAgent},
-		{begins: "devctl doctor --agent-config /etc/nomad.d", before: node, prints: []string{"0 problems"}},
+		{begins: "devctl doctor --nomad --job job.nomad.hcl", before: node, agent: true, prints: []string{"0 problems"}},
+		{begins: "journalctl -u nomad -b -g 'nomad-device-|plugin folder|plugin_dir'", parsed: aJournal},
+		{begins: "devctl doctor --agent-config /etc/nomad.d", prints: []string{"0 problems"}},
 		{begins: "systemctl restart nomad", parsed: asRoot},
-		{begins: "journalctl -u nomad -g 'metrics'", parsed: anAgent},
+		{begins: "journalctl -u nomad -g 'metrics'", parsed: aJournal},
 		{begins: "devctl doctor --agent-config /etc/nomad.d --job job.nomad.hcl", prints: []string{"0 problems"}},
 		{begins: "nvidia-ctk runtime configure --runtime=docker", parsed: asRoot},
 		{begins: "export CUDA_VISIBLE_DEVICES=$(env | sed -n 's/^NVIDIA_DEVICE_[^=]*=//p' | sort | paste -sd, -)", before: twoGPUs, prints: []string{"GPU-a,GPU-b\n"}},
 		{begins: "stat -c %g /dev/kfd", parsed: aDriver},
-		{begins: "nomad alloc stop <allocation>", parsed: anAgent},
+		{begins: "nomad alloc stop <allocation>", parsed: "it needs an allocation that was restarted"},
 	},
 }
 
@@ -159,16 +164,16 @@ func node(t *testing.T, p *place) {
 		t.Fatalf("%v: %s", err, settings)
 	}
 	plugins, config := filepath.Join(p.dir, "plugins"), filepath.Join(p.dir, "nomad.d")
-	job, err := os.ReadFile(filepath.Join(root(t), "plugins", "nvidia", "examples", "docker.nomad.hcl"))
+	job, err := os.ReadFile(filepath.Join(root(t), "plugins", "nvidia", "examples", "raw-exec.nomad.hcl"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent := "data_dir = \"" + p.dir + "/data\"\nplugin_dir = \"" + plugins + "\"\nclient {\n enabled = true\n}\n" +
+	configuration := "data_dir = \"" + p.dir + "/data\"\nplugin_dir = \"" + plugins + "\"\nclient {\n enabled = true\n}\n" +
 		"plugin \"" + rig.PluginName + "\" {\n config {\n" + settings + "\n}\n}\n"
 	for _, err := range []error{
 		os.Mkdir(plugins, 0o755),
 		os.Mkdir(config, 0o755),
-		os.WriteFile(filepath.Join(config, "nvidia.hcl"), []byte(agent), 0o644),
+		os.WriteFile(filepath.Join(config, "nvidia.hcl"), []byte(configuration), 0o644),
 		os.WriteFile(filepath.Join(p.dir, "job.nomad.hcl"), job, 0o644),
 		os.Link(p.plugins[rig.PluginName], filepath.Join(plugins, rig.PluginName)),
 		os.Link(p.plugins[rig.PluginName], filepath.Join(p.dir, rig.PluginName)), // what was unpacked
@@ -178,6 +183,48 @@ func node(t *testing.T, p *place) {
 		}
 	}
 	p.replace = append(p.replace, "/opt/nomad/plugins", plugins, "/etc/nomad.d", config)
+}
+
+// startAgent starts a Nomad agent with the NVIDIA plugin on a machine with eight
+// H100, which nomad and devctl then ask. On a machine that cannot run one it does
+// nothing.
+func startAgent(t *testing.T, p *place) {
+	t.Helper()
+	if agent.Requirements() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	home, err := os.MkdirTemp("", "docs-") //nolint:usetesting // a test's own directory is too long for the name of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine, err := nvidia.Start(ctx, filepath.Join(p.dir, "agents-machine"), "8xh100", nvidia.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	started, err := agent.Start(ctx, agent.Config{
+		Nomad: p.nomad, Dir: home,
+		Plugins: []agent.Plugin{{Binary: p.plugins[rig.PluginName], Config: machine.Config()}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := started.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := started.WaitDevices(ctx, "eight H100", func(groups []*api.NodeDeviceResource) bool {
+		return len(groups) == 1 && len(agent.Healthy(groups[0])) == 8
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(p.nomad.Path, filepath.Join(p.tools, "nomad")); err != nil {
+		t.Fatal(err)
+	}
+	p.agent = started
+	p.env = append(p.env, "NOMAD_ADDR="+started.Address())
 }
 
 // twoGPUs makes a place like a task with two device blocks of the NVIDIA plugin.

@@ -3,7 +3,6 @@ package docs
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,7 +17,7 @@ type programs struct {
 	dir     string // with devctl and the plugins
 	devctl  string
 	plugins map[string]string // files by their names
-	nomad   string
+	nomad   agent.Nomad
 }
 
 var buildDir string
@@ -72,7 +71,6 @@ var buildOnce = sync.OnceValues(func() (programs, error) {
 	}); err != nil {
 		return p, err
 	}
-	nomad, err := agent.FindNomad(ctx, io.Discard)
-	p.nomad = nomad.Path
+	p.nomad, err = agent.FindNomad(ctx, os.Stderr)
 	return p, err
 })

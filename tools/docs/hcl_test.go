@@ -136,7 +136,7 @@ func (c *checker) agent(t *testing.T, text string, body *hclsyntax.Body) error {
 	if err := errors.Join(os.WriteFile(base, []byte(whole), 0o600), os.WriteFile(shown, []byte(text), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if output, err := exec.CommandContext(t.Context(), c.nomad, "config", "validate", base, shown).CombinedOutput(); err != nil {
+	if output, err := exec.CommandContext(t.Context(), c.nomad.Path, "config", "validate", base, shown).CombinedOutput(); err != nil {
 		return fmt.Errorf("nomad config validate: %w\n%s", err, output)
 	}
 	for _, b := range body.Blocks {

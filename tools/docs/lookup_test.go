@@ -115,7 +115,7 @@ func (l *lookup) nomadCommand(args words) error {
 		if strings.HasPrefix(name, "-") {
 			break
 		}
-		help := l.help(l.nomad, append(slices.Clone(command), name, "-help")...)
+		help := l.help(l.nomad.Path, append(slices.Clone(command), name, "-help")...)
 		if !strings.HasPrefix(string(help), "Usage: nomad "+strings.Join(append(slices.Clone(command), name), " ")) {
 			break
 		}
@@ -127,7 +127,7 @@ func (l *lookup) nomadCommand(args words) error {
 		}
 		return errors.New("Nomad has no such command")
 	}
-	help := l.help(l.nomad, append(command, "-help")...)
+	help := l.help(l.nomad.Path, append(command, "-help")...)
 	if strings.Contains(string(help), " <subcommand> ") && len(args) > len(command) {
 		return fmt.Errorf("nomad %s has no command %q", strings.Join(command, " "), args[len(command)])
 	}

@@ -9,9 +9,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nomad-devices/nomad-devices/tools/nomad/agent"
 )
 
 // place is where the blocks of one page run, one after the other as its reader
@@ -19,8 +22,11 @@ import (
 // environment in which nothing leads to an agent or a driver of this machine.
 type place struct {
 	programs
-	dir string
-	env []string
+	dir   string
+	tools string // a directory that comes first on PATH
+	env   []string
+	// agent is a Nomad agent with the NVIDIA plugin, if the page needs one.
+	agent *agent.Agent
 	// replace is what differs between the page and this place, such as a port.
 	replace []string
 }
@@ -38,11 +44,9 @@ done
 
 func newPlace(t *testing.T) *place {
 	t.Helper()
-	p := &place{programs: built(t), dir: t.TempDir()}
-	tools := filepath.Join(t.TempDir(), "tools")
+	p := &place{programs: built(t), dir: t.TempDir(), tools: t.TempDir()}
 	for _, err := range []error{
-		os.Mkdir(tools, 0o755),
-		os.WriteFile(filepath.Join(tools, "make"), []byte(made), 0o755),
+		os.WriteFile(filepath.Join(p.tools, "make"), []byte(made), 0o755),
 		os.Symlink(p.programs.dir, filepath.Join(p.dir, ".bin")),
 	} {
 		if err != nil {
@@ -52,7 +56,7 @@ func newPlace(t *testing.T) *place {
 	p.env = slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return regexp.MustCompile(`^(NOMAD|CUDA|NVIDIA|ROCR|AMD)_|^PATH=`).MatchString(entry)
 	})
-	p.env = append(p.env, "PATH="+strings.Join([]string{tools, p.programs.dir, os.Getenv("PATH")}, ":"))
+	p.env = append(p.env, "PATH="+strings.Join([]string{p.tools, p.programs.dir, os.Getenv("PATH")}, ":"))
 	return p
 }
 
@@ -130,18 +134,29 @@ func runPage(t *testing.T, path string, shown []block) {
 		if entry.before != nil {
 			entry.before(t, here)
 		}
-		shell := "sh"
-		if b.language == "bash" {
-			shell = "bash"
+		if entry.agent && here.agent == nil {
+			startAgent(t, here)
 		}
-		output, err := here.run(t.Context(), script(b), shell)
-		if err != nil {
-			t.Errorf("%s: %v\n%s", b.name(), err, output)
-		}
-		for _, text := range entry.prints {
-			if !strings.Contains(output, text) {
-				t.Errorf("%s: it does not print %q but:\n%s", b.name(), text, output)
-			}
+		t.Run(strconv.Itoa(b.line), func(t *testing.T) { here.runBlock(t, b, entry) })
+	}
+}
+
+func (p *place) runBlock(t *testing.T, b block, entry shown) {
+	t.Helper()
+	if entry.agent && p.agent == nil {
+		t.Skipf("this machine cannot run a Nomad agent, it needs %v", agent.Requirements())
+	}
+	shell := "sh"
+	if b.language == "bash" {
+		shell = "bash"
+	}
+	output, err := p.run(t.Context(), script(b), shell)
+	if err != nil {
+		t.Errorf("%s: %v\n%s", b.name(), err, output)
+	}
+	for _, text := range entry.prints {
+		if !strings.Contains(output, text) {
+			t.Errorf("%s: it does not print %q but:\n%s", b.name(), text, output)
 		}
 	}
 }
