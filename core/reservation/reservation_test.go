@@ -56,7 +56,15 @@ func host(tb testing.TB, files map[string]string) *sysfs.FS {
 
 func snapshot(tb testing.TB, h *coretest.Hardware) *fingerprint.Snapshot {
 	tb.Helper()
-	s := fingerprint.New(h, guard.NewGroup(nil), fingerprint.Options{Period: time.Hour, DriverTimeout: time.Second, Log: hclog.NewNullLogger()})
+	return offered(tb, h, nil)
+}
+
+// offered returns a snapshot of the devices as they are offered.
+func offered(tb testing.TB, h *coretest.Hardware, offer func([]fingerprint.Device, bool) []fingerprint.Device) *fingerprint.Snapshot {
+	tb.Helper()
+	s := fingerprint.New(h, guard.NewGroup(nil), fingerprint.Options{
+		Period: time.Hour, DriverTimeout: time.Second, Offer: offer, Log: hclog.NewNullLogger(),
+	})
 	ctx, cancel := context.WithCancel(tb.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()

@@ -42,18 +42,7 @@ func shared(t *testing.T, h *coretest.Hardware, rule config.Share) *fingerprint.
 	for _, id := range []string{"a", "b", "c"} {
 		h.Put(id, coretest.Device(id))
 	}
-	s := fingerprint.New(h, guard.NewGroup(nil), fingerprint.Options{
-		Period: time.Hour, DriverTimeout: time.Second, Offer: plan.Offer, Log: hclog.NewNullLogger(),
-	})
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	for !s.Current().Complete {
-		<-s.Current().Superseded()
-	}
-	cancel()
-	<-ended
-	return s.Current()
+	return offered(t, h, plan.Offer)
 }
 
 func TestPartsOfOneDeviceAreMerged(t *testing.T) {
