@@ -9,7 +9,7 @@ plugin "nomad-device-amd" {
 
     # IDs or PCI addresses of GPUs that Nomad must leave alone, such as the one
     # that the desktop runs on.
-    ignored_ids = ["GPU-46a8f2d103b7ce59", "0000:c5:00.0"]
+    # ignored_ids = ["GPU-46a8f2d103b7ce59", "0000:c5:00.0"]
 
     # The GPU in the processor is left alone.
     apus = false

@@ -8,7 +8,7 @@ plugin "nomad-device-fpga" {
     # All settings are optional; these are some of them.
 
     # IDs or PCI addresses of FPGAs that Nomad must leave alone.
-    ignored_ids = ["xrt:0000:65:00.1", "0000:3b:00.0"]
+    # ignored_ids = ["xrt:0000:65:00.1", "0000:3b:00.0"]
 
     # How often to look. Cards that come and go are seen at once.
     fingerprint_period = "1m"
