@@ -23,6 +23,7 @@ type shown struct {
 	// Every command in it is looked up in any case.
 	parsed string
 	agent  bool                     // whether it asks a Nomad agent
+	then   string                   // what is run after it, in the same shell
 	prints []string                 // what it must print
 	before func(*testing.T, *place) // what must be there first
 }
@@ -31,8 +32,11 @@ type shown struct {
 const (
 	asRoot   = "it changes the machine"
 	aDriver  = "it needs a driver and its hardware"
+	asBefore = "docs/operating.md runs the same"
+	checks   = "it takes a minute; the tests of tools/cmd/devctl run devctl check"
 	aJournal = "it asks systemd"
 	aRelease = "it needs the files of a release; make release-test has them"
+	theGate  = "it takes minutes, and the gate does the same with make"
 	minutes  = "it takes minutes, and make has a target for it"
 )
 
@@ -80,6 +84,21 @@ var table = map[string][]shown{
 		{begins: "nomad node drain -enable -self -yes", parsed: aDriver},
 		{begins: "nomad node drain -enable -self -yes", parsed: aDriver},
 	},
+	"docs/conformance.md": {
+		{begins: "devctl check ./nomad-device-x", parsed: checks},
+		{begins: "devctl simulate start 8xh100 --dir machine", parsed: checks},
+	},
+	"docs/performance.md": {
+		{begins: "make bench                                   # about five minutes", parsed: minutes},
+		{begins: "go test -run '^$' -bench . ./plugins/amd", parsed: minutes},
+	},
+	"docs/plugins/amd.md": {
+		{begins: "echo CPX > /sys/bus/pci/devices/0000:05:00.0/current_compute_partition", parsed: aDriver},
+		{begins: "nomad node status -self -json | jq '.NodeResources.Devices[].Instances[] | {ID, Healthy, HealthDescription}'", parsed: asBefore},
+		{begins: `export ROCR_VISIBLE_DEVICES=$(env | sed -n 's/^AMD_GPU_GPU_\([0-9A-F]*\)=.*/GPU-\1/p' | tr 'A-F' 'a-f' | sort | paste -sd, -)`, before: twoGPUs, then: `echo "$ROCR_VISIBLE_DEVICES"`, prints: []string{"GPU-1b,GPU-3a\n"}},
+	},
+	"docs/plugins/fpga.md":   {{begins: "nomad node status -self -json | jq '.NodeResources.Devices[].Instances[] | {ID, Healthy, HealthDescription}'", parsed: asBefore}},
+	"docs/plugins/nvidia.md": {{begins: "nomad node status -self -json | jq '.NodeResources.Devices[].Instances[] | {ID, Healthy, HealthDescription}'", parsed: asBefore}},
 	"docs/releasing.md": {
 		{begins: "apt-get install gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross", parsed: asRoot},
 		{begins: "build/release/tag X.Y.Z", parsed: "it tags the commit; tools/release runs it on a repository of its own"},
@@ -99,12 +118,18 @@ var table = map[string][]shown{
 		{begins: "stat -c %g /dev/kfd", parsed: aDriver},
 		{begins: "nomad alloc stop <allocation>", parsed: "it needs an allocation that was restarted"},
 	},
+	"plugins/amd/README.md":           {{begins: "CGO_ENABLED=0 go build ./cmd/nomad-device-amd", parsed: theGate}},
+	"plugins/fpga/README.md":          {{begins: "CGO_ENABLED=0 go build ./cmd/nomad-device-fpga", parsed: theGate}},
+	"plugins/nvidia/README.md":        {{begins: "go build ./cmd/nomad-device-nvidia", parsed: theGate}},
+	"tools/simulate/amd/README.md":    {{begins: "$ devctl simulate start 8xmi300x --dir demo", prints: []string{"host_root = "}}},
+	"tools/simulate/fpga/README.md":   {{begins: "$ devctl simulate start mixed-fpga --dir demo", prints: []string{"host_root = "}}},
+	"tools/simulate/nvidia/README.md": {{begins: "$ devctl simulate start 8xh100 --dir demo", prints: []string{"nvml_library = "}}},
 }
 
 // elsewhere are the pages whose blocks another test runs, from the first to the
 // last, with its file.
 var elsewhere = map[string]string{
-	"docs/writing-a-plugin.md": "tools/e2e/tutorial_test.go",
+	"docs/writing-a-plugin.md": "tools/outside/tutorial_test.go",
 }
 
 // serve runs the NVIDIA plugin as the page says, on a port that is free.
@@ -227,9 +252,11 @@ func startAgent(t *testing.T, p *place) {
 	p.env = append(p.env, "NOMAD_ADDR="+started.Address())
 }
 
-// twoGPUs makes a place like a task with two device blocks of the NVIDIA plugin.
+// twoGPUs makes a place like a task with two device blocks, of the NVIDIA plugin and
+// of AMD's.
 func twoGPUs(_ *testing.T, p *place) {
-	p.env = append(p.env, "NVIDIA_DEVICE_GPU_B=GPU-b", "NVIDIA_DEVICE_GPU_A=GPU-a", "CUDA_VISIBLE_DEVICES=GPU-b")
+	p.env = append(p.env, "NVIDIA_DEVICE_GPU_B=GPU-b", "NVIDIA_DEVICE_GPU_A=GPU-a", "CUDA_VISIBLE_DEVICES=GPU-b",
+		"AMD_GPU_GPU_3A=/dev/dri/renderD129", "AMD_GPU_GPU_1B=/dev/dri/renderD128")
 }
 
 // await waits until somebody listens.

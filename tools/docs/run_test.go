@@ -150,7 +150,7 @@ func (p *place) runBlock(t *testing.T, b block, entry shown) {
 	if b.language == "bash" {
 		shell = "bash"
 	}
-	output, err := p.run(t.Context(), script(b), shell)
+	output, err := p.run(t.Context(), script(b)+entry.then, shell)
 	if err != nil {
 		t.Errorf("%s: %v\n%s", b.name(), err, output)
 	}
