@@ -51,11 +51,12 @@ devctl: ## build devctl into .bin
 demo: ## a real Nomad agent schedules real tasks onto simulated GPUs
 	go -C tools run ./cmd/demo
 
-# The conformance suite watches the clock, so the core goes by itself first.
+# The conformance suite watches the clock, so the core goes by itself first. The
+# other packages mostly wait, for agents and for devices to heal.
 .PHONY: test
 test: ## all tests, with the race detector, against a real Nomad agent
 	go test -race -timeout 20m ./core/...
-	go test -race -timeout 20m $(addprefix ./,$(addsuffix /...,$(filter-out core,$(MODULES))))
+	go test -race -timeout 30m -p 3 $(addprefix ./,$(addsuffix /...,$(filter-out core,$(MODULES))))
 
 .PHONY: conformance
 conformance: build ## Nomad's contract with the cases that take minutes: wrong plugins fail, ours pass

@@ -1,4 +1,4 @@
-package e2e
+package outside
 
 import (
 	"context"
@@ -44,8 +44,13 @@ func TestScaffold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	dir, err := os.MkdirTemp("", "outside-") //nolint:usetesting // a test's own directory is too long for the name of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { do(t, os.RemoveAll(dir)) })
 	a, err := agent.Start(ctx, agent.Config{
-		Nomad: nomad, Dir: shortDir(t),
+		Nomad: nomad, Dir: dir,
 		Plugins: []agent.Plugin{{
 			Binary: filepath.Join(p.Dir, "bin", p.Binary),
 			Config: rig.Quick + "host_root = \"" + filepath.Join(p.Dir, "machine") + "\"\n",
@@ -55,10 +60,13 @@ func TestScaffold(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { do(t, a.Close()) })
-	n := &node{agent: a}
 
+	groups, err := a.WaitDevices(ctx, "the simulated devices", func(groups []*api.NodeDeviceResource) bool { return len(groups) == 2 })
+	if err != nil {
+		t.Fatal(err)
+	}
 	found := map[string][]string{}
-	for _, g := range n.devices(t, "the simulated devices", func(groups []*api.NodeDeviceResource) bool { return len(groups) == 2 }) {
+	for _, g := range groups {
 		found[g.Vendor+"/"+g.Type+"/"+g.Name] = agent.Healthy(g)
 	}
 	want := map[string][]string{
@@ -77,13 +85,35 @@ func TestScaffold(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Nomad cannot read the example: %v", err)
 	}
-	alloc := n.runToEnd(t, job)
+	registered, err := a.Register(ctx, job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alloc, err := registered.Wait(ctx, api.AllocClientStatusComplete)
+	if err != nil {
+		t.Fatal(err)
+	}
 	given := agent.Given(alloc)
 	if len(given) != 1 || !slices.Contains(slices.Concat(want["acme/fpga/One 16G"], want["acme/fpga/Two 32G"]), given[0]) {
 		t.Errorf("the task was given %v, want one device", given)
 	}
-	if output := n.output(t, alloc); !strings.HasPrefix(output, "this task has /dev/acme_fpga") {
-		t.Errorf("the task says %q", output)
+	// Nomad's log collector passes a task's lines on with a little delay.
+	output := ""
+	for !strings.Contains(output, "\n") && ctx.Err() == nil {
+		if output, err = a.Output(ctx, alloc); err != nil {
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	if !strings.HasPrefix(output, "this task has /dev/acme_fpga") {
+		t.Errorf("the task says %q (%v)", output, err)
+	}
+}
+
+// do ends the test if a step of it went wrong.
+func do(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
