@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -200,6 +201,41 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+// TestNames looks up the tests that pages name.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	declared := map[string]bool{}
+	for _, below := range []string{"core", "plugins", "tools"} {
+		err := filepath.WalkDir(filepath.Join(root(t), below), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			source, err := os.ReadFile(path)
+			for _, match := range testDeclared.FindAllSubmatch(source, -1) {
+				declared[string(match[1])] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range pages(t) {
+		for _, span := range p.spans {
+			for _, name := range testNamed.FindAllString(span, -1) {
+				if !declared[name] {
+					t.Errorf("%s names the test %s, which there is not", p.path, name)
+				}
+			}
+		}
+	}
+}
+
+var (
+	testDeclared = regexp.MustCompile(`(?m)^func (Test[A-Z]\w*)\(`)
+	testNamed    = regexp.MustCompile(`\bTest[A-Z]\w*`)
+)
 
 // TestRead holds the reading of pages against one that is made for it.
 func TestRead(t *testing.T) {
