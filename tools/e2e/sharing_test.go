@@ -90,6 +90,7 @@ metrics {
 	})
 	t.Run("one part for each task", s.testOnePerTask)
 	t.Run("metrics", func(t *testing.T) { s.testMetrics(t, metrics) })
+	t.Run("the agent is restarted", func(t *testing.T) { s.testRestart(t, metrics) })
 	t.Run("the daemon ends", s.testDaemonEnds)
 	t.Run("the shared GPU breaks", s.testBreak)
 }
@@ -285,6 +286,34 @@ func (s sharing) testStatisticsOfParts(t *testing.T) {
 			t.Fatalf("%d of 4 parts have statistics", measured)
 		}
 		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// testRestart ends the agent under a task that has a part. The parts are the same
+// afterwards, the one is still taken, and the metrics are served by the new process.
+func (s sharing) testRestart(t *testing.T, metrics string) {
+	t.Helper()
+	held := s.submit(t, s.Task("held", "exec", true, agent.Request{Device: sharedT4}))
+	before := wait(t, held, api.AllocClientStatusRunning)
+	do(t, s.agent.Crash())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	do(t, s.agent.Restart(ctx))
+	groups := s.healthy(t, 11)
+	for _, id := range s.parts() {
+		if agent.Instance(groups, id) == nil {
+			t.Errorf("after a restart of the agent there is no %s", id)
+		}
+	}
+	if after := wait(t, held, api.AllocClientStatusRunning); after.ID != before.ID {
+		t.Error("the running task was replaced")
+	}
+	rest := s.run(t, s.Task("rest", "exec", false, agent.Request{Device: sharedT4, Count: 3}))
+	if slices.Contains(rest.devices, agent.Given(before)[0]) {
+		t.Errorf("a new task was given %v, and %v is held", rest.devices, agent.Given(before))
+	}
+	if text := scrape(t, metrics); !strings.Contains(text, "nomad_device_plugin_info{") {
+		t.Errorf("the new process serves %q", text)
 	}
 }
 
