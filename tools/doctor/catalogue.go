@@ -81,7 +81,7 @@ var (
 	nodeClosed = &Kind{
 		Code: "node-closed", Link: Nodes, Severity: Note,
 		What: "not everybody may use it: {owner}",
-		Why:  "Nodes keep their owner and mode in a task. Tasks of the exec and java drivers run as nobody, and images often as a user of their own.",
+		Why:  "Nodes keep their owner and mode in a task. Images often run as a user of their own; tasks of the exec and java drivers run as nobody, and get past the mode only by the capability DAC_OVERRIDE, which they have by default.",
 		Mend: "user = \"root\"   # in the job's task; or on the host:\necho 'KERNEL==\"{name}\", MODE=\"0666\"' > /etc/udev/rules.d/70-nomad-devices.rules && udevadm control --reload && udevadm trigger",
 	}
 	nodeKinds = []*Kind{nodesThere, nodeMissing, nodeNotDevice, nodeClosed}
@@ -559,9 +559,9 @@ var (
 	}
 	nobodyExcluded = &Kind{
 		Code: "nobody-excluded", Link: Job, Severity: Warning,
-		What: "the task runs as nobody, who may not use {nodes}",
-		Why:  "Tasks of the {driver} driver run as nobody unless they say otherwise, and nodes keep their owner and mode.",
-		Mend: "user = \"root\"   # in the task; or a udev rule that gives the nodes mode 0666",
+		What: "the task runs as nobody without the capability DAC_OVERRIDE, and may not use {nodes}",
+		Why:  "Tasks of the {driver} driver run as nobody unless they say otherwise, and nodes keep their owner and mode. By default these tasks have the capability; allow_caps of the client or cap_drop of the task takes it away.",
+		Mend: "user = \"root\"   # in the task; or dac_override in allow_caps, or a udev rule that gives the nodes mode 0666",
 	}
 	runtimeMissing = &Kind{
 		Code: "runtime-missing", Link: Job, Severity: Problem,

@@ -142,7 +142,7 @@ var jobMistakes = []mistake{
 			node := filepath.Join(s.root, "dev/kfd")
 			s.chmod(node, 0o660)
 			s.script.Nodes = []string{node, os.DevNull}
-			s.job("exec", "", `device "gpu" {}`)
+			s.job("exec", `cap_drop = ["CAP_DAC_OVERRIDE"]`, `device "gpu" {}`)
 		},
 	},
 	{

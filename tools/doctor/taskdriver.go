@@ -46,7 +46,7 @@ func (p *placement) driver(subject string, task *api.Task, ids []string) {
 	if runtime && task.Driver == "docker" {
 		p.docker(subject, task)
 	}
-	if (task.Driver == "exec" || task.Driver == "java") && task.User == "" {
+	if (task.Driver == "exec" || task.Driver == "java") && task.User == "" && !p.overrides(task) {
 		var closed []string
 		for _, node := range nodes {
 			if info, err := os.Stat(node); err == nil && info.Mode()&fs.ModeCharDevice != 0 && info.Mode().Perm()&0o006 != 0o006 {
@@ -57,6 +57,32 @@ func (p *placement) driver(subject string, task *api.Task, ids []string) {
 			p.report.find(nobodyExcluded, subject, values{"driver": task.Driver, "nodes": some(closed)})
 		}
 	}
+}
+
+// dacOverride is the capability by which a task opens nodes whatever their mode.
+// Nomad gives it to tasks of the exec and java drivers since 1.5.3
+// (drivers/shared/capabilities/defaults.go).
+const dacOverride = "dac_override"
+
+// overrides returns whether a task of the exec or java driver has dacOverride: the
+// client has to allow it, and the task must not give it away.
+func (p *placement) overrides(task *api.Task) bool {
+	if b := p.config.block(task.Driver); b != nil {
+		if list, ok := b.config["allow_caps"].([]any); ok && !capable(list) {
+			return false
+		}
+	}
+	dropped, _ := task.Config["cap_drop"].([]any)
+	added, _ := task.Config["cap_add"].([]any)
+	return !capable(dropped) || capable(added)
+}
+
+// capable returns whether a list of capabilities holds dacOverride.
+func capable(list []any) bool {
+	return slices.ContainsFunc(list, func(one any) bool {
+		name := strings.TrimPrefix(strings.ToLower(fmt.Sprint(one)), "cap_")
+		return name == dacOverride || name == "all"
+	})
 }
 
 // detected looks whether the node has the driver.

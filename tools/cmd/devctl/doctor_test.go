@@ -48,8 +48,10 @@ func TestDoctor(t *testing.T) {
 		"one dash":  {[]string{"-agent-config", agentFile(t, plugintest.Name, 0), "-verbose"}, 0, []string{"(devices-healthy)"}, ""},
 		"unhealthy": {[]string{"--agent-config", agentFile(t, plugintest.Name, 2)}, 1, []string{"problem  SN-1  (device-unhealthy)", "# wiggle the plug"}, "1 problem found"},
 		"misspelt": {
-			[]string{"--agent-config", agentFile(t, "stub", 2)}, 1,
-			[]string{"plugin \"stub-device\" {   # instead of plugin \"stub\"", "systemctl restart nomad"}, "2 problems found",
+			[]string{"--agent-config", agentFile(t, "stub", 2)},
+			1,
+			[]string{"plugin \"stub-device\" {   # instead of plugin \"stub\"", "systemctl restart nomad"},
+			"2 problems found",
 		},
 		"a file":          {[]string{plugintest.Binary(t)}, 1, []string{"(config-none)", "(device-unhealthy)"}, "1 problem found"},
 		"negative time":   {[]string{"--timeout", "-1s"}, 2, nil, "--timeout must be more than 0"},
