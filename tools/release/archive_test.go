@@ -136,6 +136,9 @@ func TestSnapshotArchives(t *testing.T) {
 				} else {
 					want = append(want, "completions/bash", "completions/fish", "completions/zsh")
 				}
+				if program == "nomad-device-nvidia" {
+					want = append(want, mpsUnit)
+				}
 				slices.Sort(want)
 				slices.Sort(names)
 				if diff := gocmp.Diff(want, names); diff != "" {

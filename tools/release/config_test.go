@@ -48,6 +48,9 @@ func readConfiguration(t *testing.T) configuration {
 	return c
 }
 
+// mpsUnit is the example of a unit that ships with the NVIDIA plugin.
+const mpsUnit = "nvidia-mps.service"
+
 // recipe is how a program is built.
 type recipe struct {
 	Name, Dir, Main, CGO, Tags, LDFlags string
@@ -170,8 +173,11 @@ func TestProducts(t *testing.T) {
 			names = append(names, cmp.Or(f.Dst, f.Src))
 		}
 		want := []string{"LICENSE", "NOTICE", "CHANGELOG.md", "THIRD-PARTY-NOTICES", a.ID + ".hcl.example"}
-		if a.ID == "devctl" {
+		switch a.ID {
+		case "devctl":
 			want[4] = "completions"
+		case "nomad-device-nvidia":
+			want = append(want, mpsUnit)
 		}
 		if diff := gocmp.Diff(want, names); diff != "" {
 			t.Errorf("archive %s holds (-want +got):\n%s", a.ID, diff)

@@ -210,6 +210,7 @@ func TestRPMs(t *testing.T) {
 		"/usr/bin/devctl":                                                     0o755,
 		"/usr/share/bash-completion/completions/devctl":                       0o644,
 		"/usr/share/doc/nomad-devices-nvidia/nomad-device-nvidia.hcl.example": 0o644,
+		"/usr/share/doc/nomad-devices-nvidia/" + mpsUnit:                      0o644,
 		"/usr/share/doc/nomad-devices-amd/THIRD-PARTY-NOTICES":                0o644,
 	} {
 		info, err := os.Lstat(filepath.Join(system, path))
