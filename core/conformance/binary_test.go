@@ -116,6 +116,17 @@ func served(log func() hclog.Logger, spoil func(device.DevicePlugin) device.Devi
 
 func ignoreHangup() { signal.Ignore(syscall.SIGHUP) }
 
+// dieOfHangup ends the process, also where whoever runs the tests ignores the
+// signal, as nohup does.
+func dieOfHangup() {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	go func() {
+		<-hangup
+		os.Exit(2)
+	}()
+}
+
 func ignoreTerminate() { signal.Ignore(syscall.SIGTERM) }
 
 // obeyTerminate ends the process in order.
@@ -189,7 +200,7 @@ var binaryDefects = []binaryDefect{
 			time.Sleep(10 * time.Millisecond)
 		}
 	}},
-	{defect: defect{name: "dies of SIGHUP", fails: []string{"C66/ignores-hangup"}}, serve: served(jsonLog, asIs, obeyTerminate)},
+	{defect: defect{name: "dies of SIGHUP", fails: []string{"C66/ignores-hangup"}}, serve: served(jsonLog, asIs, dieOfHangup, obeyTerminate)},
 	{defect: defect{name: "deaf to SIGTERM", fails: []string{"C66/terminates"}}, serve: served(jsonLog, asIs, ignoreHangup, ignoreTerminate)},
 	{defect: defect{name: "dies of SIGTERM", fails: []string{"C66/terminates"}}, serve: served(jsonLog, asIs, ignoreHangup)},
 	{defect: defect{name: "lives without an agent", fails: []string{"C65/orphan"}, long: true}, serve: served(jsonLog, asIs, ignoreHangup, obeyTerminate)},
