@@ -1,11 +1,10 @@
 package nvidia
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
-	"strings"
 )
 
 // migMinorsPath is where the driver lists the minor numbers of its capability
@@ -41,31 +40,38 @@ func computeInstanceCap(gpuMinor, gi, ci int) migCap {
 	return migCap(fmt.Sprintf("gpu%d/gi%d/ci%d/access", gpuMinor, gi, ci))
 }
 
-// parseMIGMinors reads the list. A line that cannot be read makes the whole list
-// an error: half a list could hand out the node of another instance.
-func parseMIGMinors(data []byte) (map[migCap]int, error) {
-	minors := make(map[migCap]int)
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for n := 1; lines.Scan(); n++ {
-		fields := strings.Fields(lines.Text())
-		if len(fields) == 0 {
+// parseMIGMinors returns the minor numbers of capabilities in the list, -1 for one
+// that is not there. A line that cannot be read makes the whole list an error: half
+// a list could hand out the node of another instance.
+//
+// The list has thousands of lines and is read anew for each instance of a
+// reservation, so it is gone through without making anything of the lines.
+func parseMIGMinors(data []byte, caps ...migCap) ([]int, error) {
+	minors := slices.Repeat([]int{-1}, len(caps))
+	n := 0
+	for line := range bytes.Lines(data) {
+		n++
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 {
 			continue
 		}
-		if len(fields) != 2 {
-			return nil, fmt.Errorf("line %d: want a name and a number, have %d words", n, len(fields))
+		end := bytes.IndexAny(line, " \t")
+		if end < 0 {
+			return nil, fmt.Errorf("line %d: %.80q is not a name and a number", n, line)
 		}
-		minor, err := strconv.ParseUint(fields[1], 10, 32)
+		name, number := line[:end], bytes.TrimSpace(line[end:])
+		minor, err := strconv.ParseUint(string(number), 10, 32)
 		if err != nil || minor > maxMinor {
-			return nil, fmt.Errorf("line %d: %.40q is no minor number", n, fields[1])
+			return nil, fmt.Errorf("line %d: %.40q is no minor number", n, number)
 		}
-		name := migCap(fields[0])
-		if before, ok := minors[name]; ok && before != int(minor) {
-			return nil, fmt.Errorf("line %d: %.80q has two minor numbers, %d and %d", n, name, before, minor)
+		i := slices.IndexFunc(caps, func(c migCap) bool { return string(c) == string(name) })
+		switch {
+		case i < 0:
+		case minors[i] >= 0 && minors[i] != int(minor):
+			return nil, fmt.Errorf("line %d: %.80q has two minor numbers, %d and %d", n, name, minors[i], minor)
+		default:
+			minors[i] = int(minor)
 		}
-		minors[name] = int(minor)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, err
 	}
 	return minors, nil
 }

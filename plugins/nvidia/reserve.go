@@ -126,18 +126,17 @@ func capNodes(host *sysfs.FS, d claim) (gi, ci string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("cannot tell the capability nodes of the MIG instance: %w", err)
 	}
-	minors, err := parseMIGMinors(data)
+	names := []migCap{gpuInstanceCap(d.minor, d.gi), computeInstanceCap(d.minor, d.gi, d.ci)}
+	minors, err := parseMIGMinors(data, names...)
 	if err != nil {
 		return "", "", fmt.Errorf("cannot tell the capability nodes of the MIG instance: %s: %w", migMinorsPath, err)
 	}
-	names := []migCap{gpuInstanceCap(d.minor, d.gi), computeInstanceCap(d.minor, d.gi, d.ci)}
 	paths := make([]string, len(names))
 	for i, name := range names {
-		minor, ok := minors[name]
-		if !ok {
+		if minors[i] < 0 {
 			return "", "", fmt.Errorf("%s has no entry %q: the MIG layout changed; the job gets another device when it is placed again", migMinorsPath, name)
 		}
-		paths[i] = nodeCap + strconv.Itoa(minor)
+		paths[i] = nodeCap + strconv.Itoa(minors[i])
 	}
 	return paths[0], paths[1], nil
 }
