@@ -270,3 +270,20 @@ func TestTemplates(t *testing.T) {
 		t.Errorf("main.go is\n%s", main)
 	}
 }
+
+func FuzzParseCore(f *testing.F) {
+	for _, text := range []string{"v0.1.0", "v1.2.3-rc.1", "v2.0.0", "1.2.3", "..", "../../core", "/", "", "v0.1.0+x"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		core, err := ParseCore(text)
+		switch {
+		case err != nil && core != Core{}:
+			t.Errorf("%q: %+v beside an error", text, core)
+		case err == nil && (core.Version == "") == (core.Dir == ""):
+			t.Errorf("%q: %+v is not one of a version and a directory", text, core)
+		case core.Version != "" && core.Version != text:
+			t.Errorf("%q became %q", text, core.Version)
+		}
+	})
+}
