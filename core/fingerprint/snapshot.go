@@ -29,6 +29,7 @@ type Snapshot struct {
 	Complete bool
 
 	byID       map[string]Device
+	wholes     map[string]Device // by the ID of the whole; byID itself if none is shared
 	superseded chan struct{}
 }
 
@@ -73,14 +74,15 @@ func (d Device) Whole() core.Device {
 }
 
 // Wholes returns the devices as the vendor knows them, each once, by ID, with
-// one of those that it is offered as.
-func (s *Snapshot) Wholes() map[string]Device {
-	wholes := make(map[string]Device, len(s.byID))
-	for _, g := range s.Groups {
-		for _, d := range g.Devices {
-			if id := d.Whole().ID; wholes[id].ID == "" {
-				wholes[id] = d
-			}
+// one of those that it is offered as. The map must not be changed.
+func (s *Snapshot) Wholes() map[string]Device { return s.wholes }
+
+// wholesOf returns devices, sorted by ID, by the IDs of what they are parts of.
+func wholesOf(devices []Device) map[string]Device {
+	wholes := make(map[string]Device, len(devices))
+	for _, d := range devices {
+		if id := d.Whole().ID; wholes[id].ID == "" {
+			wholes[id] = d
 		}
 	}
 	return wholes
@@ -117,6 +119,10 @@ func newSnapshot(devices []Device, complete bool, differs differ) *Snapshot {
 	})
 	for _, d := range devices {
 		s.byID[d.ID] = d
+	}
+	s.wholes = s.byID
+	if slices.ContainsFunc(devices, func(d Device) bool { return d.Part != nil }) {
+		s.wholes = wholesOf(devices)
 	}
 	for len(devices) > 0 {
 		key := devices[0].Group

@@ -100,11 +100,14 @@ func (c *Collector) Collect(ctx context.Context, snapshot *fingerprint.Snapshot,
 	c.mu.Lock()
 	c.asked, c.interval = time.Now(), interval
 	c.mu.Unlock()
-	var devices []fingerprint.Device
+	var results []Measurement
 	for _, g := range snapshot.Groups {
-		devices = append(devices, g.Devices...)
+		for _, d := range g.Devices {
+			results = append(results, Measurement{Device: d})
+		}
 	}
-	return c.collect(ctx, devices, max(interval/2, fresh), min(c.options.Timeout, interval-interval/10))
+	c.collect(ctx, results, max(interval/2, fresh), min(c.options.Timeout, interval-interval/10))
+	return results
 }
 
 // Recent returns a measurement of each device as the vendor knows it, in the
@@ -119,27 +122,25 @@ func (c *Collector) Recent(ctx context.Context, snapshot *fingerprint.Snapshot) 
 	}
 	c.mu.Unlock()
 	wholes := snapshot.Wholes()
-	devices := make([]fingerprint.Device, 0, len(wholes))
+	results := make([]Measurement, 0, len(wholes))
 	for _, id := range slices.Sorted(maps.Keys(wholes)) {
-		devices = append(devices, wholes[id])
+		results = append(results, Measurement{Device: wholes[id]})
 	}
-	return c.collect(ctx, devices, maxAge, c.options.Timeout)
+	c.collect(ctx, results, maxAge, c.options.Timeout)
+	return results
 }
 
-// collect measures devices side by side.
-func (c *Collector) collect(ctx context.Context, devices []fingerprint.Device, maxAge, wait time.Duration) []Measurement {
-	results := make([]Measurement, len(devices))
+// collect measures the devices of the results side by side.
+func (c *Collector) collect(ctx context.Context, results []Measurement, maxAge, wait time.Duration) {
 	var group errgroup.Group
-	for i, d := range devices {
+	for i := range results {
 		group.Go(func() error {
 			m := &results[i]
-			m.Device = d
-			m.Readings, m.Time, m.Err = c.measure(ctx, d, maxAge, wait)
+			m.Readings, m.Time, m.Err = c.measure(ctx, m.Device, maxAge, wait)
 			return nil
 		})
 	}
 	_ = group.Wait() // the errors are in the measurements
-	return results
 }
 
 // measure returns the newest measurement of a device. It begins a new one if the
