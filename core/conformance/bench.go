@@ -35,7 +35,9 @@ type limits struct {
 	settle time.Duration
 	// fault is how long a fault may take to show.
 	fault time.Duration
-	// heal is how long a mended device may take to be healthy again.
+	// heal is how long a mended device may take to be healthy again, and what came
+	// to be all that is listed: a device that was seen while it came up, and has
+	// another name since, may stay listed for a minute.
 	heal time.Duration
 }
 
@@ -46,7 +48,7 @@ var usual = limits{
 	answer:   10 * time.Second,
 	settle:   4 * time.Second,
 	fault:    15 * time.Second,
-	heal:     45 * time.Second,
+	heal:     90 * time.Second,
 }
 
 // bench is what a case works with.
