@@ -255,7 +255,17 @@ func TestScrapesMakeNoCallsOfTheirOwn(t *testing.T) {
 		if calls := h.Calls("Measure a"); calls != 60 {
 			t.Errorf("%d measurements in 60 cycles of the agent with 300 scrapes, want 60", calls)
 		}
-		time.Sleep(10 * time.Second)
+		// An agent that asks once a minute is not asked for by others meanwhile.
+		n.stats.Collect(t.Context(), n.looks.Current(), time.Minute)
+		seldom := h.Calls("Measure a")
+		for range 50 {
+			n.scrape(t, "")
+			time.Sleep(time.Second)
+		}
+		if calls := h.Calls("Measure a"); calls != seldom {
+			t.Errorf("%d measurements for scrapes between two cycles of a minute", calls-seldom)
+		}
+		time.Sleep(3 * time.Minute)
 		before := h.Calls("Measure a")
 		for range 60 {
 			n.scrape(t, "")
